@@ -1,0 +1,88 @@
+"""A name or a path → a model file whose bytes are the ones that were published."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from .errors import ModelCorruptError, ModelNotFoundError
+
+_PACKAGE = "aiface_runtime.models"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A bundled model, as `index.json` describes it.
+
+    Attributes:
+        name: What to ask for.
+        file: Name of the file in the package.
+        sha256: Of the whole file, in hexadecimal.
+        size: In bytes.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    size: int
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies; wheels are always unpacked on installation."""
+        return Path(str(resources.files(_PACKAGE))) / self.file
+
+    def verify(self) -> Path:
+        """Check size and hash.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            ModelCorruptError: The file is missing or not the published one.
+        """
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise ModelCorruptError(f"{self.path}: {error.strerror}; reinstall aiface") from error
+        if len(data) != self.size or hashlib.sha256(data).hexdigest() != self.sha256:
+            raise ModelCorruptError(f"{self.path}: is not the published file (size or SHA-256); reinstall aiface")
+        return self.path
+
+
+@cache
+def _index() -> dict[str, Any]:
+    index: dict[str, Any] = json.loads((resources.files(_PACKAGE) / "index.json").read_text(encoding="utf-8"))
+    return index
+
+
+def entries() -> list[Entry]:
+    """The bundled models, the default one first."""
+    found = [Entry(name, **fields) for name, fields in _index()["models"].items()]
+    return sorted(found, key=lambda entry: entry.name != _index()["default"])
+
+
+def resolve(model: str | os.PathLike[str] | None) -> Path:
+    """Find a model file.
+
+    Args:
+        model: A bundled name, which is verified; the path of an `.onnx` file; None for the default bundled model.
+
+    Raises:
+        ModelNotFoundError: Neither a bundled name nor a file.
+        ModelCorruptError: A bundled file is not the published one.
+    """
+    known = {entry.name: entry for entry in entries()}
+    if model is None:
+        return next(iter(known.values())).verify()
+    if isinstance(model, str) and model in known:
+        return known[model].verify()
+    path = Path(model)
+    if path.is_file():
+        return path
+    raise ModelNotFoundError(f"{path}: neither a model file nor a bundled model ({', '.join(known)})")

@@ -1,0 +1,133 @@
+"""Everything that can go wrong, as one tree.
+
+```
+AifaceError
+├── InputError (ValueError)                 the photo cannot be used
+│   ├── ImageNotFoundError (FileNotFoundError)
+│   ├── ImageReadError (OSError)            the bytes could not be had: a folder, no permission, an I/O error
+│   ├── ImageDecodeError                    the bytes are not a whole picture
+│   ├── ImageTooLargeError                  more pixels than will be decoded
+│   ├── ImageShapeError                     a strip, far too long for its width
+│   └── ImageTypeError (TypeError)          not something that a picture can be read from
+├── ModelError                              the model cannot be used
+│   ├── ModelNotFoundError (FileNotFoundError)
+│   ├── ModelCorruptError (ValueError)      not the file that the catalogue describes, or not a model at all
+│   ├── ManifestError (ValueError)          the file does not say truthfully what it is
+│   └── ModelClosedError (RuntimeError)     used after close()
+├── BackendNotInstalledError (ImportError)  no onnxruntime
+├── DeviceUnavailableError (RuntimeError)   the device that was asked for cannot be had
+└── UsageError (ValueError)                 an argument that makes no sense
+```
+
+Each leaf is also the builtin that a caller would expect, and carries a stable `code` for records and logs.
+Messages name the input and the remedy.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AifaceError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+    code: ClassVar[str] = "error"
+
+
+class InputError(AifaceError, ValueError):
+    """The photo cannot be used; another photo can."""
+
+    code = "input"
+
+
+class ImageNotFoundError(InputError, FileNotFoundError):
+    """There is no such file."""
+
+    code = "not_found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}: no such file; check the path")
+
+
+class ImageReadError(InputError, OSError):
+    """The bytes could not be read."""
+
+    code = "unreadable"
+
+
+class ImageDecodeError(InputError):
+    """The bytes are not a whole picture of a known format."""
+
+    code = "not_an_image"
+
+
+class ImageTooLargeError(InputError):
+    """The header announces more pixels than the library decodes."""
+
+    code = "too_large"
+
+
+class ImageShapeError(InputError):
+    """One side is far too long for the other."""
+
+    code = "bad_shape"
+
+
+class ImageTypeError(InputError, TypeError):
+    """The argument is not a path, bytes, a binary file, a PIL image or a uint8 RGB array."""
+
+    code = "wrong_type"
+
+
+class ModelError(AifaceError):
+    """The model cannot be used."""
+
+    code = "model"
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """Neither a bundled name nor a file."""
+
+    code = "model_not_found"
+
+
+class ModelCorruptError(ModelError, ValueError):
+    """The file is not the one that the catalogue describes, or no ONNX model at all."""
+
+    code = "model_corrupt"
+
+
+class ManifestError(ModelError, ValueError):
+    """The model file carries no manifest, or one that contradicts the graph."""
+
+    code = "manifest"
+
+
+class ModelClosedError(ModelError, RuntimeError):
+    """The classifier was used after `close()`."""
+
+    code = "model_closed"
+
+
+class BackendNotInstalledError(AifaceError, ImportError):
+    """onnxruntime is missing."""
+
+    code = "no_backend"
+
+    def __init__(self, cause: ImportError) -> None:
+        super().__init__(
+            f"onnxruntime cannot be imported ({cause}); install one of: "
+            'pip install "aiface[cpu]"   or   pip install "aiface[gpu]" (NVIDIA); never both, they overwrite each other'
+        )
+
+
+class DeviceUnavailableError(AifaceError, RuntimeError):
+    """The device that was asked for by name cannot be had."""
+
+    code = "device_unavailable"
+
+
+class UsageError(AifaceError, ValueError):
+    """An argument that makes no sense, whatever the photo."""
+
+    code = "usage"

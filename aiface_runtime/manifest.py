@@ -1,0 +1,198 @@
+"""What a model file says of itself: JSON under the key `aiface` of the ONNX `metadata_props`, parsed strictly.
+
+The runtime acts on the fields below. Everything else that the export recorded (evaluation, parity proof, training data,
+source and its hash, tool versions, licence, limits) is kept whole in `Manifest.document`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+from .errors import ManifestError, UsageError
+
+KEY = "aiface"
+SCHEMA = 1
+
+Filter: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+FILTERS: tuple[Filter, ...] = get_args(Filter)
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Squash to `height` x `width`."""
+
+    height: int
+    width: int
+    filter: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeShorter:
+    """Scale so that the shorter side is `size`; the longer one is rounded down."""
+
+    size: int
+    filter: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class CenterCrop:
+    """Cut `height` x `width` out of the middle."""
+
+    height: int
+    width: int
+
+
+Step: TypeAlias = Resize | ResizeShorter | CenterCrop
+_STEPS: dict[str, type[Step]] = {"resize": Resize, "resize_shorter": ResizeShorter, "center_crop": CenterCrop}
+_STEP_NAMES = {kind: name for name, kind in _STEPS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Thresholds on `p_ai`: below `real_below` real, from `ai_from` on AI, uncertain between."""
+
+    real_below: float
+    ai_from: float
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The part of a manifest that the runtime acts on.
+
+    Attributes:
+        name: The model's name.
+        version: The model's own version.
+        labels: In output order.
+        ai_labels: Which of them mean AI-generated; `p_ai` is the sum of their probabilities.
+        height: Of the graph's input, in pixels.
+        width: Of the graph's input, in pixels.
+        steps: From a photo of any size to that input, in this order.
+        operating_points: Thresholds by name.
+        document: The whole manifest as it was read.
+    """
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    ai_labels: tuple[str, ...]
+    height: int
+    width: int
+    steps: tuple[Step, ...]
+    operating_points: Mapping[str, OperatingPoint]
+    document: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Name and version, as results carry it."""
+        return f"{self.name}@{self.version}"
+
+    def operating_point(self, name: str) -> OperatingPoint:
+        """Thresholds by name.
+
+        Raises:
+            UsageError: The model has no such operating point.
+        """
+        try:
+            return self.operating_points[name]
+        except KeyError:
+            known = ", ".join(self.operating_points)
+            raise UsageError(f"operating point {name!r}: {self.id} has {known}") from None
+
+
+def step_to_json(step: Step) -> dict[str, Any]:
+    """A step as the manifest writes it; `parse_manifest` reads it back."""
+    return {"op": _STEP_NAMES[type(step)]} | {name: getattr(step, name) for name in step.__slots__}
+
+
+def parse_manifest(text: str, origin: str) -> Manifest:
+    """Parse and check a manifest.
+
+    Args:
+        text: The JSON.
+        origin: The model's name or path, for messages.
+
+    Raises:
+        ManifestError: Not JSON, another schema, or a field that is missing, of the wrong kind or contradictory.
+    """
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict):
+            raise ValueError("is not an object")
+        if document.get("schema") != SCHEMA:
+            raise ValueError(f"has schema {document.get('schema')!r}, this version reads {SCHEMA}; upgrade aiface")
+        return _checked(document)
+    except (ValueError, TypeError, KeyError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else error
+        raise ManifestError(f"{origin}: the model's manifest {reason}; export the model again") from error
+
+
+def _checked(document: dict[str, Any]) -> Manifest:
+    labels, ai_labels = _names(document, "labels"), _names(document, "ai_labels")
+    if len(labels) < 2 or not set(ai_labels) < set(labels):
+        raise ValueError(f"has ai_labels {ai_labels} that are not some of the labels {labels}")
+    graph_input = document["input"]
+    height, width = _pixels(graph_input, "height"), _pixels(graph_input, "width")
+    steps = tuple(_step(step) for step in graph_input["steps"])
+    _check_size(steps, height, width)
+    points = {name: _operating_point(name, point) for name, point in document["operating_points"].items()}
+    if not points:
+        raise ValueError("has no operating point")
+    name, version = document["name"], document["version"]
+    if not (isinstance(name, str) and name and isinstance(version, str) and version):
+        raise ValueError("has no name or version")
+    return Manifest(name, version, labels, ai_labels, height, width, steps, points, document)
+
+
+def _names(document: dict[str, Any], field: str) -> tuple[str, ...]:
+    names = document[field]
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"has {field} that are not names: {names!r}")
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"has {field} that are empty or repeat: {names!r}")
+    return tuple(names)
+
+
+def _pixels(values: dict[str, Any], field: str) -> int:
+    value = values[field]
+    if type(value) is not int or not 1 <= value <= 4096:
+        raise ValueError(f"has {field} {value!r}, not 1 to 4096 pixels")
+    return value
+
+
+def _step(values: dict[str, Any]) -> Step:
+    kind = _STEPS.get(values["op"])
+    if kind is None:
+        raise ValueError(f"has the unknown step {values['op']!r}")
+    if set(values) != {"op", *kind.__slots__}:
+        raise ValueError(f"has a step {values['op']!r} with fields {sorted(values)}")
+    if "filter" in values and values["filter"] not in FILTERS:
+        raise ValueError(f"has the unknown filter {values['filter']!r}")
+    numbers = {name: _pixels(values, name) for name in kind.__slots__ if name != "filter"}
+    return cast("Step", kind(**numbers, **({"filter": values["filter"]} if "filter" in values else {})))
+
+
+def _check_size(steps: tuple[Step, ...], height: int, width: int) -> None:
+    """The steps must end at the graph's input for every photo, and no crop may reach outside."""
+    least: tuple[int, int] | None = None  # sides that every photo has at this point, None before any resize
+    exact = False
+    for step in steps:
+        if isinstance(step, ResizeShorter):
+            least, exact = (step.size, step.size), False
+        elif isinstance(step, Resize):
+            least, exact = (step.height, step.width), True
+        else:
+            if least is None or step.height > least[0] or step.width > least[1]:
+                raise ValueError(f"has a crop of {step.height} x {step.width} that can reach outside the photo")
+            least, exact = (step.height, step.width), True
+    if not exact or least != (height, width):
+        raise ValueError(f"has steps that do not end at its input of {height} x {width}")
+
+
+def _operating_point(name: str, values: dict[str, Any]) -> OperatingPoint:
+    low, high = values["real_below"], values["ai_from"]
+    if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and 0 <= low <= high <= 1):
+        raise ValueError(f"has operating point {name!r} with thresholds {low!r} and {high!r}")
+    return OperatingPoint(float(low), float(high))

@@ -1,0 +1,95 @@
+"""What comes back for one photo: an answer or a failure, both with the same record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """The answer in one word, by the thresholds of the operating point."""
+
+    REAL = "real"
+    AI = "ai"
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one photo.
+
+    Attributes:
+        input: The path, or a short description of what was passed.
+        verdict: `p_ai` against the thresholds of the operating point.
+        p_ai: Calibrated probability that the photo is AI-generated, 0 to 1.
+        scores: Probability of each of the model's labels, in output order; they sum to 1.
+        model: Name and version of the model that answered.
+        device: Where it ran.
+        fallback: Why a better device was passed over by `device="auto"`; None when none was.
+    """
+
+    input: str
+    verdict: Verdict
+    p_ai: float
+    scores: Mapping[str, float]
+    model: str
+    device: str
+    fallback: str | None = None
+
+    @property
+    def error(self) -> None:
+        """None: this is an answer. A `Failure` has an error here."""
+        return None
+
+    def to_record(self) -> dict[str, Any]:
+        """A flat dictionary that JSON takes, with the same keys as a failure's."""
+        return {
+            "input": self.input,
+            "verdict": self.verdict.value,
+            "p_ai": self.p_ai,
+            "scores": dict(self.scores),
+            "model": self.model,
+            "device": self.device,
+            "fallback": self.fallback,
+            "error": None,
+        }
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.input!r}: {self.verdict.value}, p_ai={self.p_ai:.3f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer for one photo.
+
+    Attributes:
+        input: The path, or a short description of what was passed.
+        error: The error that `predict` would have raised.
+        model: Name and version of the model that was asked.
+        device: Where it would have run.
+    """
+
+    input: str
+    error: Exception
+    model: str
+    device: str
+
+    @property
+    def code(self) -> str:
+        """The error's stable code, `not_an_image` for one."""
+        return str(getattr(self.error, "code", "error"))
+
+    def to_record(self) -> dict[str, Any]:
+        """A flat dictionary that JSON takes, with the same keys as a prediction's."""
+        return {
+            "input": self.input,
+            "verdict": None,
+            "p_ai": None,
+            "scores": None,
+            "model": self.model,
+            "device": self.device,
+            "fallback": None,
+            "error": {"code": self.code, "message": str(self.error)},
+        }

@@ -1,0 +1,1 @@
+"""The bundled models: `.onnx` files, their cards, and `index.json`."""

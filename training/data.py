@@ -1,0 +1,113 @@
+"""Labelled photos: where they lie, which split they belong to, and how often each is drawn."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiface_runtime.images import PHOTO_SUFFIXES
+
+LABELS = ("real", "ai")  # in output order, as in the seed model
+SPLITS = ("train", "val", "test")
+_FOLDER_LABELS = {"real": "real", "human": "real", "ai": "ai", "fake": "ai"}
+
+
+class DataError(ValueError):
+    """The training data cannot be used as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled photo.
+
+    Attributes:
+        path: Where the file is.
+        label: `real` or `ai`.
+        source: The collection it came from; the unit of balanced sampling and of reporting.
+        generator: What made it; empty for a real photo or where nobody knows.
+        split: `train`, `val`, `test`, or empty where the data does not say.
+    """
+
+    path: Path
+    label: str
+    source: str
+    generator: str = ""
+    split: str = ""
+
+    @property
+    def target(self) -> int:
+        """Index of the label in `LABELS`."""
+        return LABELS.index(self.label)
+
+
+def read_samples(data: Path) -> list[Sample]:
+    """Read a manifest (CSV), a folder that has a `manifest.csv`, or folders named after the labels.
+
+    A manifest has columns `path` (relative to itself) and `label`, and may have `split`, `source` and `generator`. In a
+    plain folder the nearest parent named real, human, ai or fake is the label, one named train, val or test the split.
+
+    Raises:
+        DataError: There is nothing usable at `data`; the message says what was expected.
+    """
+    manifest = data / "manifest.csv" if data.is_dir() else data
+    if manifest.is_file():
+        samples = list(_from_manifest(manifest))
+    elif data.is_dir():
+        samples = list(_from_folders(data))
+    else:
+        raise DataError(f"{data}: no such folder or manifest")
+    if not samples:
+        raise DataError(f"{data}: no labelled photos; expected a manifest.csv or folders named real/ and ai/")
+    return samples
+
+
+def _from_manifest(manifest: Path) -> Iterator[Sample]:
+    with manifest.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if missing := {"path", "label"} - set(rows.fieldnames or ()):
+            raise DataError(f"{manifest}: lacks the column(s) {', '.join(sorted(missing))}")
+        for row in rows:
+            where = f"{manifest}:{rows.line_num}"
+            label, split = _FOLDER_LABELS.get(row["label"].lower()), row.get("split") or ""
+            if label is None:
+                raise DataError(f"{where}: label {row['label']!r} is neither real nor ai")
+            if split not in ("", *SPLITS):
+                raise DataError(f"{where}: split {split!r} is none of {', '.join(SPLITS)}")
+            path = manifest.parent / row["path"]
+            yield Sample(path, label, row.get("source") or label, row.get("generator") or "", split)
+
+
+def _from_folders(root: Path) -> Iterator[Sample]:
+    for path in sorted(root.rglob("*")):
+        folders = [part.lower() for part in path.relative_to(root).parts[:-1]]
+        label = next((_FOLDER_LABELS[part] for part in reversed(folders) if part in _FOLDER_LABELS), None)
+        if label and path.suffix.lower() in PHOTO_SUFFIXES and path.is_file():
+            split = next((part for part in folders if part in SPLITS), "")
+            yield Sample(path, label, source=label, split=split)
+
+
+def train_and_val(samples: Sequence[Sample], seed: int, val_share: float = 0.1) -> tuple[list[Sample], list[Sample]]:
+    """The train and val splits; where the data names none, `val_share` of each class is held out by the seed."""
+    train = [sample for sample in samples if sample.split == "train"]
+    val = [sample for sample in samples if sample.split == "val"]
+    unsplit = [sample for sample in samples if not sample.split]
+    for label in LABELS:
+        group = [sample for sample in unsplit if sample.label == label]
+        random.Random(seed).shuffle(group)
+        held_out = 0 if val else max(1, round(val_share * len(group))) if group else 0
+        val, train = val + group[:held_out], train + group[held_out:]
+    for name, split in (("train", train), ("val", val)):
+        if {sample.label for sample in split} != set(LABELS):
+            raise DataError(f"the {name} split needs photos of both labels, real and ai")
+    return train, val
+
+
+def balanced_weights(samples: Sequence[Sample]) -> list[float]:
+    """Drawing weights: both labels equally often, and within a label each source by the square root of its size."""
+    sizes = Counter((sample.label, sample.source) for sample in samples)
+    totals = {label: sum(n**0.5 for (of, _), n in sizes.items() if of == label) for label in LABELS}
+    return [sizes[sample.label, sample.source] ** -0.5 / totals[sample.label] for sample in samples]

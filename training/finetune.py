@@ -1,0 +1,164 @@
+"""Photos → a fine-tuned transformers checkpoint folder, through transformers' own Trainer."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+from torch.utils.data import Dataset, WeightedRandomSampler
+from transformers import BaseImageProcessor, EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from aiface_runtime.images import load_rgb
+
+from .calibrate import fold_temperature
+from .data import Sample, balanced_weights, read_samples, train_and_val
+from .model import start_from
+from .recipe import Recipe
+
+Example = dict[str, Any]
+
+
+class _TrainPhotos(Dataset[Example]):
+    """Photos through the random chain, as uint8 `[3, size, size]`; normalised a batch at a time."""
+
+    def __init__(self, samples: Sequence[Sample], recipe: Recipe) -> None:
+        self.samples, self._chain = samples, recipe.chain
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Example:
+        sample = self.samples[index]
+        # torch's generator is seeded per worker and epoch by the Trainer: the run's seed fixes every draw.
+        rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        photo = self._chain(Image.fromarray(load_rgb(sample.path)), rng)
+        return {"pixels": np.asarray(photo).transpose(2, 0, 1).copy(), "label": sample.target}
+
+
+class _ValPhotos(Dataset[Example]):
+    """Photos as the saved processor will see them when the model is used."""
+
+    def __init__(self, samples: Sequence[Sample], processor: BaseImageProcessor) -> None:
+        self.samples, self._processor = samples, processor
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Example:
+        sample = self.samples[index]
+        features = self._processor(Image.fromarray(load_rgb(sample.path)), return_tensors="np")
+        return {"pixel_values": features["pixel_values"][0], "label": sample.target}
+
+
+def _collate(processor: BaseImageProcessor) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
+    mean = torch.tensor(processor.image_mean).view(1, 3, 1, 1)
+    std = torch.tensor(processor.image_std).view(1, 3, 1, 1)
+
+    def collate(examples: list[Example]) -> dict[str, torch.Tensor]:
+        if "pixels" in examples[0]:
+            pixels = torch.from_numpy(np.stack([example["pixels"] for example in examples]))
+            values = (pixels.float() / 255.0 - mean) / std
+        else:
+            values = torch.from_numpy(np.stack([example["pixel_values"] for example in examples]))
+        labels = torch.tensor([example["label"] for example in examples])
+        return {"pixel_values": values.contiguous(memory_format=torch.channels_last), "labels": labels}
+
+    return collate
+
+
+class _BalancedTrainer(Trainer):
+    """The Trainer, drawing examples balanced by source instead of by file."""
+
+    def __init__(self, *, draws: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._draws = draws
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> WeightedRandomSampler:
+        samples = (train_dataset or self.train_dataset).samples
+        generator = torch.Generator().manual_seed(self.args.seed)
+        return WeightedRandomSampler(balanced_weights(samples), self._draws, replacement=True, generator=generator)
+
+
+def _metrics(prediction: EvalPrediction) -> dict[str, float]:
+    logits = np.asarray(prediction.predictions, dtype=np.float64)
+    margin, target = logits[:, 1] - logits[:, 0], np.asarray(prediction.label_ids)
+    return {"auc": float(roc_auc_score(target, margin)), "accuracy": float(((margin > 0) == target).mean())}
+
+
+def finetune(data: Path, output: Path, recipe: Recipe, *, init: Path | None = None, resume: bool = False) -> Path:
+    """Fine-tune, keep the evaluation with the best AUC on val, calibrate it on val, and save it.
+
+    Args:
+        data: What `read_samples` accepts.
+        output: Folder of the checkpoint (`config.json`, `model.safetensors`, `preprocessor_config.json`, and what is
+            known of it in `aiface.json`); the run's own state lies in `output/run` until it ends.
+        recipe: The numbers of the run.
+        init: Where to start, in place of the recipe's own.
+        resume: Go on from the last state in `output/run`.
+
+    Returns:
+        `output`.
+
+    Raises:
+        DataError: The data, the start or the recipe cannot be used.
+    """
+    set_seed(recipe.seed)
+    train, val = train_and_val(read_samples(data), recipe.seed)
+    model, processor = start_from(init or Path(recipe.init), recipe.image_size)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = not name.startswith(recipe.freeze or ("\0",))
+    run = output / "run"
+    trainer = _BalancedTrainer(
+        draws=recipe.samples // recipe.batch_size * recipe.batch_size,
+        model=model.to(memory_format=torch.channels_last),
+        args=_arguments(run, recipe),
+        data_collator=_collate(processor),
+        train_dataset=_TrainPhotos(train, recipe),
+        eval_dataset=_ValPhotos(val, processor),
+        compute_metrics=_metrics,
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(run)) if resume and run.is_dir() else None)
+    logits = np.asarray(trainer.predict(trainer.eval_dataset).predictions, dtype=np.float64)
+    fold_temperature(model, logits, np.array([sample.target for sample in val]))
+    model.to(memory_format=torch.contiguous_format).save_pretrained(output)
+    processor.save_pretrained(output)
+    shutil.rmtree(run)
+    return output
+
+
+def _arguments(run: Path, recipe: Recipe) -> TrainingArguments:
+    steps = recipe.samples // recipe.batch_size
+    every = max(1, steps // recipe.evaluations)
+    return TrainingArguments(
+        output_dir=str(run),
+        num_train_epochs=1,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=64,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        label_smoothing_factor=recipe.label_smoothing,
+        lr_scheduler_type="cosine",
+        warmup_ratio=0.05,
+        bf16=recipe.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        seed=recipe.seed,
+        dataloader_num_workers=1,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        eval_strategy="steps",
+        save_strategy="steps",
+        eval_steps=every,
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="auc",
+        logging_steps=max(1, steps // 100),
+        report_to=[],
+    )

@@ -1,0 +1,64 @@
+"""A fine-tuning recipe: every number that shapes a run, read from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from .data import DataError
+from .transforms import PhotoChain
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run is made of.
+
+    Attributes:
+        init: Default start: a backbone's state dict (`.pth`) or a transformers checkpoint folder.
+        image_size: Side of the network's square input, in pixels.
+        samples: How many examples the network sees, drawn balanced by source, in all.
+        batch_size: Examples a step.
+        learning_rate: Peak of the warm-up and cosine schedule.
+        weight_decay: AdamW's.
+        label_smoothing: Share of the target spread over both labels.
+        freeze: Name prefixes of parameters that stay as they were.
+        evaluations: How often val is measured during the run; the best step by AUC is kept.
+        bf16: Run the network in bfloat16 autocast.
+        seed: Of everything random.
+        chain: The augmentation.
+    """
+
+    init: str
+    image_size: int
+    samples: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    freeze: tuple[str, ...]
+    evaluations: int
+    bf16: bool
+    seed: int
+    chain: PhotoChain
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a recipe by the name of a file in `recipes/` or by path.
+
+    Raises:
+        DataError: No such recipe, or a field too many or too few.
+    """
+    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
+        raise DataError(f"{name}: no such recipe; give one of {known}, or a .toml file")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        chain = PhotoChain(size=values["image_size"], **values.pop("chain", {}))
+        return Recipe(**{**values, "freeze": tuple(values["freeze"]), "chain": chain})
+    except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
+        wanted = ", ".join(field.name for field in fields(Recipe))
+        raise DataError(f"{path}: not a recipe ({error}); it needs exactly {wanted}") from error

@@ -1,0 +1,119 @@
+"""The random chain that both classes go through before the network sees them.
+
+The data's shortcuts (container, size, JPEG history, alignment, tonal style) must tell the classes apart no better than
+chance after this chain, so each step is drawn independently of the label and wide enough to cover every source.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+
+_FILTERS = (
+    Image.Resampling.BOX,
+    Image.Resampling.BILINEAR,
+    Image.Resampling.HAMMING,
+    Image.Resampling.BICUBIC,
+    Image.Resampling.LANCZOS,
+)
+
+
+@dataclass(frozen=True)
+class PhotoChain:
+    """Crop, style, resample, recode; then the network's square size.
+
+    Attributes:
+        size: Side of the square result, in pixels.
+        min_area: Smallest share of the photo's area that a crop keeps.
+        small: Shortest side that a photo may be shrunk to on its way; the longest is the photo's own, half as big again.
+        recode: Chance of each of the two JPEG or WebP passes.
+        style: Chance of each tonal change (exposure, contrast, colour, temperature).
+    """
+
+    size: int = 224
+    min_area: float = 0.35
+    small: int = 96
+    recode: float = 0.6
+    style: float = 0.4
+
+    def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Turn an RGB photo of any size into a `size` x `size` training example."""
+        image = _crop(image, self.min_area, rng)
+        if rng.random() < 0.5:
+            image = ImageOps.mirror(image)
+        image = _style(image, self.style, rng)
+        if rng.random() < self.recode / 2:  # a first life: recoded before it is resized
+            image = _recode(image, rng)
+        image = _resample(image, self.small, rng)
+        image = _soften(image, rng)
+        if rng.random() < self.recode:
+            image = _recode(image, rng)
+        return image.resize((self.size, self.size), Image.Resampling.BICUBIC)
+
+
+def _crop(image: Image.Image, min_area: float, rng: np.random.Generator) -> Image.Image:
+    """A box of random area, aspect ratio (4:5 to 5:4) and place, so that framing and alignment say nothing."""
+    area = rng.uniform(min_area, 1.0) * image.width * image.height
+    ratio = np.exp(rng.uniform(np.log(0.8), np.log(1.25)))
+    width = min(image.width, round(np.sqrt(area * ratio)))
+    height = min(image.height, round(np.sqrt(area / ratio)))
+    left = int(rng.integers(0, image.width - width + 1))
+    top = int(rng.integers(0, image.height - height + 1))
+    return image.crop((left, top, left + width, top + height))
+
+
+def _style(image: Image.Image, chance: float, rng: np.random.Generator) -> Image.Image:
+    """Cinematic to plain and back: exposure, contrast, saturation, gamma, colour temperature, black and white."""
+    for enhance, low, high in (
+        (ImageEnhance.Brightness, 0.7, 1.3),
+        (ImageEnhance.Contrast, 0.6, 1.4),
+        (ImageEnhance.Color, 0.4, 1.6),
+    ):
+        if rng.random() < chance:
+            image = enhance(image).enhance(rng.uniform(low, high))
+    if rng.random() < chance:
+        levels = np.arange(256) / 255.0
+        gamma = np.exp(rng.uniform(-0.35, 0.35))
+        gains = 1.0 + rng.uniform(-0.12, 0.12, size=3)
+        curves = [np.clip(255.0 * gain * levels**gamma, 0, 255).astype(int).tolist() for gain in gains]
+        image = image.point(sum(curves, []))
+    if rng.random() < 0.03:
+        image = ImageOps.grayscale(image).convert("RGB")
+    return image
+
+
+def _resample(image: Image.Image, small: int, rng: np.random.Generator) -> Image.Image:
+    """To a random size by a random filter: no source keeps its own resolution."""
+    largest = max(small + 1, 1.5 * min(image.size))
+    scale = np.exp(rng.uniform(np.log(small), np.log(largest))) / min(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, _FILTERS[rng.integers(len(_FILTERS))])
+
+
+def _soften(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Now and then a blur, a sharpening or sensor-like noise."""
+    draw = rng.random()
+    if draw < 0.1:
+        return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.5)))
+    if draw < 0.2:
+        return image.filter(ImageFilter.UnsharpMask(rng.uniform(0.5, 2.0), int(rng.integers(30, 130)), 2))
+    if draw < 0.3:
+        pixels = np.asarray(image, dtype=np.float32)
+        pixels = pixels + rng.normal(0.0, rng.uniform(1.0, 8.0), pixels.shape).astype(np.float32)
+        return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+    return image
+
+
+def _recode(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """One lossy pass, mostly JPEG of any subsampling, sometimes WebP."""
+    buffer = io.BytesIO()
+    if rng.random() < 0.8:
+        quality = int(rng.integers(35, 97))
+        image.save(buffer, "JPEG", quality=quality, subsampling=int(rng.integers(0, 3)))
+    else:
+        image.save(buffer, "WEBP", quality=int(rng.integers(35, 96)), method=0)
+    buffer.seek(0)
+    return Image.open(buffer).convert("RGB")
