@@ -172,9 +172,7 @@ class Classifier:
         except InputError as error:
             return error
 
-    def _batches(
-        self, images: Iterator[ImageInput], batch_size: int, on_error: str
-    ) -> Iterator[Prediction | Failure]:
+    def _batches(self, images: Iterator[ImageInput], batch_size: int, on_error: str) -> Iterator[Prediction | Failure]:
         while chunk := list(islice(images, batch_size)):
             prepared = [(describe(image), self._try_prepare(image)) for image in chunk]
             good = [(name, item) for name, item in prepared if not isinstance(item, InputError)]

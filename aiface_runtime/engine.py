@@ -123,7 +123,7 @@ class Engine:
             self._session = self._open_named(self._providers)
         self._pid = os.getpid()
         first = self._session.get_providers()[0]
-        self.device = _DEVICE_OF.get(first, first)
+        self.device: str = _DEVICE_OF.get(first, first)
         self.manifest = self._read_manifest()
         self._input = self._session.get_inputs()[0].name
         self._output = self._session.get_outputs()[0].name
@@ -152,7 +152,7 @@ class Engine:
             self._pid = os.getpid()
 
     def _open_best(self) -> Any:
-        reasons = []
+        reasons: list[str] = []
         for device in _AUTO:
             self._providers = [PROVIDERS[device]]
             if device == "cpu":
@@ -218,4 +218,6 @@ def _first_line(error: Exception) -> str:
 
 
 def _no_device(device: str, problem: str) -> str:
-    return f"device {device!r} cannot be had: {problem}; run 'aiface doctor' to see what works here, or use device='auto'"
+    return (
+        f"device {device!r} cannot be had: {problem}; run 'aiface doctor' to see what works here, or use device='auto'"
+    )

@@ -36,7 +36,10 @@ MAX_PIXELS = 1024 * 1024 * 1024 // 4 // 3  # 89,478,485, Pillow's own guard: RGB
 MAX_ASPECT = 32  # scaling a hair-thin strip by its shorter side would take gigabytes
 
 PHOTO_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .bmp .tif .tiff .avif .jp2 .ppm .heic .heif".split()
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp"),
+        *(".tif", ".tiff", ".avif", ".jp2", ".ppm", ".heic", ".heif"),
+    )
 )
 
 _BACKGROUND = (255, 255, 255, 255)
@@ -116,7 +119,9 @@ def _read(source: object, name: str) -> bytes:
         except FileNotFoundError as error:
             raise ImageNotFoundError(name) from error
         except IsADirectoryError as error:
-            raise ImageReadError(f"{name}: is a folder, not an image file; pass the files in it") from error
+            raise ImageReadError(
+                f"{name}: is a folder, not an image file; pass a folder of photos, or the files in it"
+            ) from error
         except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
             reason = getattr(error, "strerror", None) or error
             raise ImageReadError(f"{name}: cannot be read ({reason})") from error
@@ -148,7 +153,7 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a broken EXIF block says nothing of the orientation; the picture itself is whole
+    except Exception:  # noqa: BLE001 a broken EXIF block says nothing of the orientation; the picture itself is whole
         return image
 
 

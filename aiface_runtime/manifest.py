@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from .errors import ManifestError, UsageError
 
@@ -168,10 +168,12 @@ def _step(values: dict[str, Any]) -> Step:
         raise ValueError(f"has the unknown step {values['op']!r}")
     if set(values) != {"op", *kind.__slots__}:
         raise ValueError(f"has a step {values['op']!r} with fields {sorted(values)}")
-    if "filter" in values and values["filter"] not in FILTERS:
-        raise ValueError(f"has the unknown filter {values['filter']!r}")
-    numbers = {name: _pixels(values, name) for name in kind.__slots__ if name != "filter"}
-    return cast("Step", kind(**numbers, **({"filter": values["filter"]} if "filter" in values else {})))
+    fields: dict[str, Any] = {name: _pixels(values, name) for name in kind.__slots__ if name != "filter"}
+    if "filter" in kind.__slots__:
+        if values["filter"] not in FILTERS:
+            raise ValueError(f"has the unknown filter {values['filter']!r}")
+        fields["filter"] = values["filter"]
+    return kind(**fields)
 
 
 def _check_size(steps: tuple[Step, ...], height: int, width: int) -> None:

@@ -35,10 +35,7 @@ def _apply(image: Image.Image, step: Step) -> Image.Image:
     if isinstance(step, CenterCrop):
         left, top = (image.width - step.width) // 2, (image.height - step.height) // 2
         return image.crop((left, top, left + step.width, top + step.height))
-    if isinstance(step, Resize):
-        size = (step.width, step.height)
-    else:
-        size = _shorter_side(image, step)
+    size = (step.width, step.height) if isinstance(step, Resize) else _shorter_side(image, step)
     return image.resize(size, Image.Resampling[step.filter.upper()])
 
 

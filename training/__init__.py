@@ -1,0 +1,1 @@
+"""Labelled photos → a fine-tuned transformers checkpoint folder, and how good it is."""

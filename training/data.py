@@ -97,7 +97,7 @@ def train_and_val(samples: Sequence[Sample], seed: int, val_share: float = 0.1) 
     unsplit = [sample for sample in samples if not sample.split]
     for label in LABELS:
         group = [sample for sample in unsplit if sample.label == label]
-        random.Random(seed).shuffle(group)
+        random.Random(seed).shuffle(group)  # noqa: S311
         held_out = 0 if val else max(1, round(val_share * len(group))) if group else 0
         val, train = val + group[:held_out], train + group[held_out:]
     for name, split in (("train", train), ("val", val)):
@@ -109,5 +109,7 @@ def train_and_val(samples: Sequence[Sample], seed: int, val_share: float = 0.1) 
 def balanced_weights(samples: Sequence[Sample]) -> list[float]:
     """Drawing weights: both labels equally often, and within a label each source by the square root of its size."""
     sizes = Counter((sample.label, sample.source) for sample in samples)
-    totals = {label: sum(n**0.5 for (of, _), n in sizes.items() if of == label) for label in LABELS}
+    totals: Counter[str] = Counter()
+    for (label, _), size in sizes.items():
+        totals[label] += size**0.5
     return [sizes[sample.label, sample.source] ** -0.5 / totals[sample.label] for sample in samples]

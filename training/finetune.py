@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +15,15 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch.utils.data import Dataset, WeightedRandomSampler
-from transformers import BaseImageProcessor, EvalPrediction, Trainer, TrainingArguments, set_seed
+from tqdm import tqdm
+from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from aiface_runtime.images import load_rgb
 
-from .calibrate import fold_temperature
+from .calibrate import calibrate
 from .data import Sample, balanced_weights, read_samples, train_and_val
-from .model import start_from
+from .model import ImageProcessor, start_from
 from .recipe import Recipe
 
 Example = dict[str, Any]
@@ -45,7 +49,7 @@ class _TrainPhotos(Dataset[Example]):
 class _ValPhotos(Dataset[Example]):
     """Photos as the saved processor will see them when the model is used."""
 
-    def __init__(self, samples: Sequence[Sample], processor: BaseImageProcessor) -> None:
+    def __init__(self, samples: Sequence[Sample], processor: ImageProcessor) -> None:
         self.samples, self._processor = samples, processor
 
     def __len__(self) -> int:
@@ -57,7 +61,7 @@ class _ValPhotos(Dataset[Example]):
         return {"pixel_values": features["pixel_values"][0], "label": sample.target}
 
 
-def _collate(processor: BaseImageProcessor) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
+def _collate(processor: ImageProcessor) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
     mean = torch.tensor(processor.image_mean).view(1, 3, 1, 1)
     std = torch.tensor(processor.image_std).view(1, 3, 1, 1)
 
@@ -76,14 +80,15 @@ def _collate(processor: BaseImageProcessor) -> Callable[[list[Example]], dict[st
 class _BalancedTrainer(Trainer):
     """The Trainer, drawing examples balanced by source instead of by file."""
 
-    def __init__(self, *, draws: int, **kwargs: Any) -> None:
+    def __init__(self, *, samples: Sequence[Sample], draws: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._draws = draws
+        self._samples, self._draws = samples, draws
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> WeightedRandomSampler:
-        samples = (train_dataset or self.train_dataset).samples
+    def _get_train_sampler(self, train_dataset: Any = None) -> WeightedRandomSampler:  # noqa: ARG002
         generator = torch.Generator().manual_seed(self.args.seed)
-        return WeightedRandomSampler(balanced_weights(samples), self._draws, replacement=True, generator=generator)
+        return WeightedRandomSampler(
+            balanced_weights(self._samples), self._draws, replacement=True, generator=generator
+        )
 
 
 def _metrics(prediction: EvalPrediction) -> dict[str, float]:
@@ -92,16 +97,25 @@ def _metrics(prediction: EvalPrediction) -> dict[str, float]:
     return {"auc": float(roc_auc_score(target, margin)), "accuracy": float(((margin > 0) == target).mean())}
 
 
-def finetune(data: Path, output: Path, recipe: Recipe, *, init: Path | None = None, resume: bool = False) -> Path:
+def finetune(
+    data: Sequence[Path],
+    output: Path,
+    recipe: Recipe,
+    *,
+    init: Path | None = None,
+    resume: bool = False,
+    command: str = "",
+) -> Path:
     """Fine-tune, keep the evaluation with the best AUC on val, calibrate it on val, and save it.
 
     Args:
-        data: What `read_samples` accepts.
+        data: Places that `read_samples` accepts, taken together.
         output: Folder of the checkpoint (`config.json`, `model.safetensors`, `preprocessor_config.json`, and what is
             known of it in `aiface.json`); the run's own state lies in `output/run` until it ends.
         recipe: The numbers of the run.
         init: Where to start, in place of the recipe's own.
         resume: Go on from the last state in `output/run`.
+        command: What the user typed, for the record.
 
     Returns:
         `output`.
@@ -109,28 +123,45 @@ def finetune(data: Path, output: Path, recipe: Recipe, *, init: Path | None = No
     Raises:
         DataError: The data, the start or the recipe cannot be used.
     """
-    set_seed(recipe.seed)
-    train, val = train_and_val(read_samples(data), recipe.seed)
-    model, processor = start_from(init or Path(recipe.init), recipe.image_size)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad = not name.startswith(recipe.freeze or ("\0",))
+    samples = [sample for place in data for sample in read_samples(place)]
+    train, val = train_and_val(samples, recipe.seed)
     run = output / "run"
+    model, processor = _train(train, val, run, recipe, init=init or Path(recipe.init), resume=resume)
+    model.save_pretrained(output)
+    processor.save_pretrained(output)
+    fitted = calibrate(output, val, lambda photos: tqdm(photos, desc="calibrating", unit="photo"))
+    training = {
+        "commands": [command] if command else [],
+        "recipe": {name: value for name, value in asdict(recipe).items() if name not in ("licence", "limits")},
+        "train_photos": Counter(sample.source for sample in train),
+        "val_photos": Counter(sample.source for sample in val),
+    }
+    about = {"licence": recipe.licence, "limits": recipe.limits, "training": training, **fitted}
+    (output / "aiface.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(run)
+    return output
+
+
+def _train(
+    train: Sequence[Sample], val: Sequence[Sample], run: Path, recipe: Recipe, *, init: Path, resume: bool
+) -> tuple[PreTrainedModel, ImageProcessor]:
+    set_seed(recipe.seed)
+    model, processor = start_from(init, recipe.image_size)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = not any(name.startswith(prefix) for prefix in recipe.freeze)
     trainer = _BalancedTrainer(
+        samples=train,
         draws=recipe.samples // recipe.batch_size * recipe.batch_size,
-        model=model.to(memory_format=torch.channels_last),
+        model=model.to(memory_format=torch.channels_last),  # type: ignore[call-arg] # transformers wraps .to
         args=_arguments(run, recipe),
         data_collator=_collate(processor),
         train_dataset=_TrainPhotos(train, recipe),
         eval_dataset=_ValPhotos(val, processor),
         compute_metrics=_metrics,
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(run)) if resume and run.is_dir() else None)
-    logits = np.asarray(trainer.predict(trainer.eval_dataset).predictions, dtype=np.float64)
-    fold_temperature(model, logits, np.array([sample.target for sample in val]))
-    model.to(memory_format=torch.contiguous_format).save_pretrained(output)
-    processor.save_pretrained(output)
-    shutil.rmtree(run)
-    return output
+    state = get_last_checkpoint(str(run)) if resume and run.is_dir() else None  # type: ignore[no-untyped-call]
+    trainer.train(resume_from_checkpoint=state)
+    return model.to(memory_format=torch.contiguous_format), processor  # type: ignore[call-arg] # transformers wraps .to
 
 
 def _arguments(run: Path, recipe: Recipe) -> TrainingArguments:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any, TypeAlias
 
 import torch
 from PIL import Image
 from transformers import (
     AutoImageProcessor,
     AutoModelForImageClassification,
-    BaseImageProcessor,
     MobileNetV2Config,
     MobileNetV2ForImageClassification,
     MobileNetV2ImageProcessor,
@@ -19,12 +19,16 @@ from transformers import (
 
 from .data import LABELS, DataError
 
+ImageProcessor: TypeAlias = Any  # transformers' processors have no common typed attributes
+
 _ID2LABEL = dict(enumerate(LABELS))
 _LABEL2ID = {label: index for index, label in enumerate(LABELS)}
 _IMAGENET_MEAN, _IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-def start_from(init: Path, image_size: int, batch_norm_momentum: float = 0.05) -> tuple[PreTrainedModel, BaseImageProcessor]:
+def start_from(
+    init: Path, image_size: int, batch_norm_momentum: float = 0.05
+) -> tuple[PreTrainedModel, ImageProcessor]:
     """A model to fine-tune and its processor, which resizes the shorter side to `image_size` and crops the centre.
 
     Args:
@@ -50,12 +54,12 @@ def start_from(init: Path, image_size: int, batch_norm_momentum: float = 0.05) -
     return model, _square_crop(processor, image_size)
 
 
-def _from_checkpoint(folder: Path) -> tuple[PreTrainedModel, BaseImageProcessor]:
+def _from_checkpoint(folder: Path) -> tuple[PreTrainedModel, ImageProcessor]:
     try:
         model = AutoModelForImageClassification.from_pretrained(
             folder, num_labels=2, id2label=_ID2LABEL, label2id=_LABEL2ID, ignore_mismatched_sizes=True
         )
-        processor = AutoImageProcessor.from_pretrained(folder, use_fast=False)
+        processor = AutoImageProcessor.from_pretrained(folder, use_fast=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: not a transformers image checkpoint ({error})") from error
     return model, processor
@@ -63,7 +67,7 @@ def _from_checkpoint(folder: Path) -> tuple[PreTrainedModel, BaseImageProcessor]
 
 def _from_backbone(file: Path, image_size: int) -> PreTrainedModel:
     """MobileNetV2 1.0 whose 265 tensors stand in the same order as transformers', under other names."""
-    config = MobileNetV2Config(
+    config = MobileNetV2Config(  # type: ignore[no-untyped-call]
         image_size=image_size,
         first_layer_is_expansion=False,
         finegrained_output=True,
@@ -89,7 +93,7 @@ def _from_backbone(file: Path, image_size: int) -> PreTrainedModel:
     return model
 
 
-def _square_crop(processor: BaseImageProcessor, image_size: int) -> BaseImageProcessor:
+def _square_crop(processor: ImageProcessor, image_size: int) -> ImageProcessor:
     """Squashing would let the aspect ratio, which differs by source, show in the pixels; cropping does not."""
     return MobileNetV2ImageProcessor(
         size={"shortest_edge": image_size},

@@ -28,6 +28,8 @@ class Recipe:
         evaluations: How often val is measured during the run; the best step by AUC is kept.
         bf16: Run the network in bfloat16 autocast.
         seed: Of everything random.
+        licence: Of the checkpoint that comes out.
+        limits: What users of the model must know, for its card.
         chain: The augmentation.
     """
 
@@ -42,6 +44,8 @@ class Recipe:
     evaluations: int
     bf16: bool
     seed: int
+    licence: str
+    limits: str
     chain: PhotoChain
 
 

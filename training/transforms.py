@@ -27,13 +27,16 @@ class PhotoChain:
 
     Attributes:
         size: Side of the square result, in pixels.
-        min_area: Smallest share of the photo's area that a crop keeps.
-        small: Shortest side that a photo may be shrunk to on its way; the longest is the photo's own, half as big again.
-        recode: Chance of each of the two JPEG or WebP passes.
-        style: Chance of each tonal change (exposure, contrast, colour, temperature).
+        gentle: Share of examples that are only cropped a little, shrunk a little and recoded well, so that fine traces
+            survive to be learned; the others go through everything.
+        min_area: Smallest share of the photo's area that a crop keeps, in the full chain.
+        small: Shortest side that the full chain may shrink a photo to, in pixels.
+        recode: Chance of a JPEG or WebP pass; the full chain may do two.
+        style: Chance of each tonal change (exposure, contrast, colour, gamma and temperature).
     """
 
     size: int = 224
+    gentle: float = 0.5
     min_area: float = 0.35
     small: int = 96
     recode: float = 0.6
@@ -41,17 +44,25 @@ class PhotoChain:
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Turn an RGB photo of any size into a `size` x `size` training example."""
-        image = _crop(image, self.min_area, rng)
         if rng.random() < 0.5:
             image = ImageOps.mirror(image)
+        chain = self._gently if rng.random() < self.gentle else self._fully
+        return chain(image, rng).resize((self.size, self.size), Image.Resampling.BICUBIC)
+
+    def _gently(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        image = _crop(image, 0.7, rng)
+        image = _style(image, self.style / 2, rng)
+        image = _resample(image, round(0.75 * min(image.size)), min(image.size), rng)
+        return _recode(image, 75, rng) if rng.random() < self.recode else image
+
+    def _fully(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        image = _crop(image, self.min_area, rng)
         image = _style(image, self.style, rng)
         if rng.random() < self.recode / 2:  # a first life: recoded before it is resized
-            image = _recode(image, rng)
-        image = _resample(image, self.small, rng)
+            image = _recode(image, 35, rng)
+        image = _resample(image, self.small, round(1.5 * min(image.size)), rng)
         image = _soften(image, rng)
-        if rng.random() < self.recode:
-            image = _recode(image, rng)
-        return image.resize((self.size, self.size), Image.Resampling.BICUBIC)
+        return _recode(image, 35, rng) if rng.random() < self.recode else image
 
 
 def _crop(image: Image.Image, min_area: float, rng: np.random.Generator) -> Image.Image:
@@ -78,17 +89,17 @@ def _style(image: Image.Image, chance: float, rng: np.random.Generator) -> Image
         levels = np.arange(256) / 255.0
         gamma = np.exp(rng.uniform(-0.35, 0.35))
         gains = 1.0 + rng.uniform(-0.12, 0.12, size=3)
-        curves = [np.clip(255.0 * gain * levels**gamma, 0, 255).astype(int).tolist() for gain in gains]
-        image = image.point(sum(curves, []))
+        curves = np.clip(255.0 * gains[:, None] * levels**gamma, 0, 255)
+        image = image.point(curves.astype(int).ravel().tolist())
     if rng.random() < 0.03:
         image = ImageOps.grayscale(image).convert("RGB")
     return image
 
 
-def _resample(image: Image.Image, small: int, rng: np.random.Generator) -> Image.Image:
-    """To a random size by a random filter: no source keeps its own resolution."""
-    largest = max(small + 1, 1.5 * min(image.size))
-    scale = np.exp(rng.uniform(np.log(small), np.log(largest))) / min(image.size)
+def _resample(image: Image.Image, small: int, large: int, rng: np.random.Generator) -> Image.Image:
+    """To a random shorter side between the two by a random filter: no source keeps its own resolution."""
+    small, large = sorted((small, large))
+    scale = np.exp(rng.uniform(np.log(small), np.log(large))) / min(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, _FILTERS[rng.integers(len(_FILTERS))])
 
@@ -107,13 +118,13 @@ def _soften(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return image
 
 
-def _recode(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """One lossy pass, mostly JPEG of any subsampling, sometimes WebP."""
+def _recode(image: Image.Image, least: int, rng: np.random.Generator) -> Image.Image:
+    """One lossy pass of quality `least` or better, mostly JPEG of any subsampling, sometimes WebP."""
     buffer = io.BytesIO()
     if rng.random() < 0.8:
-        quality = int(rng.integers(35, 97))
+        quality = int(rng.integers(least, 98))
         image.save(buffer, "JPEG", quality=quality, subsampling=int(rng.integers(0, 3)))
     else:
-        image.save(buffer, "WEBP", quality=int(rng.integers(35, 96)), method=0)
+        image.save(buffer, "WEBP", quality=int(rng.integers(least, 98)), method=0)
     buffer.seek(0)
     return Image.open(buffer).convert("RGB")

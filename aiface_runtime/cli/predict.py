@@ -1,0 +1,147 @@
+"""Answer for photos and folders of photos."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, cast
+
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from ..images import ImageInput
+    from ..prediction import Failure, Prediction
+
+    Answer: TypeAlias = Prediction | Failure
+
+FORMATS = ("text", "json", "jsonl", "csv")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("inputs", nargs="+", metavar="FILE|FOLDER", help="photos, folders (recursively), - for stdin")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="what stdout gets (default: text)")
+    parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="photos a run (default: 16)")
+    add_model_arguments(parser)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command that opens a model takes."""
+    parser.add_argument("--model", metavar="NAME|FILE", help="a bundled model or an .onnx file (default: bundled)")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, … (default: auto)")
+    parser.add_argument("--threads", type=int, metavar="N", help="cores to use (default: what the container allows)")
+    parser.add_argument("--operating-point", default="balanced", metavar="NAME", help="default: balanced")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer for each input in order; a bad one becomes a record and the others are still answered."""
+    from ..classifier import Classifier
+
+    inputs = list(_expand(args.inputs))
+    with Classifier(
+        args.model, device=args.device, threads=args.threads, operating_point=args.operating_point
+    ) as classifier:
+        answers = classifier.predict_many(inputs, batch_size=args.batch_size)
+        with Progress(answers, len(inputs)) as shown:
+            return int(_WRITERS[args.format](shown, sys.stdout))
+
+
+class _Stdin:
+    """Standard input as a binary file that is named as the user named it."""
+
+    name = "-"
+
+    def read(self) -> bytes:
+        return sys.stdin.buffer.read()
+
+
+def _expand(inputs: Sequence[str]) -> Iterator[ImageInput]:
+    for given in inputs:
+        if given == "-":
+            yield cast("IO[bytes]", _Stdin())
+        elif os.path.isdir(given) and not _looks_like_photo(given):
+            # A folder with nothing in it stays in the list: decoding it yields the record that says so.
+            yield from list(_walk(given)) or [given]
+        else:
+            yield given
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """The photos below a folder, in a stable order; hidden files and folders are left alone."""
+    unreadable: list[str] = []
+    for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(error.filename)):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        misnamed = [name for name in folders if _looks_like_photo(name)]
+        folders[:] = [name for name in folders if name not in misnamed]
+        for name in sorted(files + misnamed):
+            if _looks_like_photo(name) and not name.startswith("."):
+                yield os.path.join(parent, name)
+    yield from unreadable
+
+
+def _looks_like_photo(name: str) -> bool:
+    from ..images import PHOTO_SUFFIXES
+
+    return Path(name).suffix.lower() in PHOTO_SUFFIXES
+
+
+def _write_text(answers: Iterator[Answer], out: TextIO) -> bool:
+    failed = False
+    for answer in answers:
+        if answer.error is None:
+            print(f"{answer.input}: {answer.verdict.value} (p_ai {answer.p_ai:.3f})", file=out, flush=True)
+        else:
+            failed = True
+            print(f"aiface: {answer.error}", file=sys.stderr)
+    return failed
+
+
+def _write_jsonl(answers: Iterator[Answer], out: TextIO) -> bool:
+    failed = False
+    for answer in answers:
+        failed |= answer.error is not None
+        print(json.dumps(answer.to_record()), file=out, flush=True)
+    return failed
+
+
+def _write_json(answers: Iterator[Answer], out: TextIO) -> bool:
+    """One array, written as it grows: a run over a large folder holds no list."""
+    failed = False
+    separator = "[\n"
+    for answer in answers:
+        failed |= answer.error is not None
+        print(f"{separator}  {json.dumps(answer.to_record())}", end="", file=out, flush=True)
+        separator = ",\n"
+    print("\n]", file=out)
+    return failed
+
+
+def _write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
+    failed = False
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(("input", "verdict", "p_ai", "scores", "model", "device", "error", "message"))
+    for answer in answers:
+        record: dict[str, Any] = answer.to_record()
+        error = record["error"] or {"code": "", "message": ""}
+        failed |= answer.error is not None
+        scores = json.dumps(record["scores"]) if record["scores"] else ""
+        row = [record[key] for key in ("input", "verdict", "p_ai")] + [scores, record["model"], record["device"]]
+        table.writerow([*row, error["code"], error["message"]])
+        out.flush()
+    return failed
+
+
+# Each writes every answer and returns whether any of them is a failure.
+_WRITERS: dict[str, Callable[[Iterator[Answer], TextIO], bool]] = {
+    "text": _write_text,
+    "json": _write_json,
+    "jsonl": _write_jsonl,
+    "csv": _write_csv,
+}

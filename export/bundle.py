@@ -1,0 +1,119 @@
+"""What lies beside a bundled model: its card, generated from its manifest, and its entry in `index.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiface_runtime.engine import Engine
+from aiface_runtime.manifest import Manifest
+
+
+def bundle(file: Path) -> None:
+    """Write `NAME.md` beside the model and make the model the default of that folder's `index.json`.
+
+    Raises:
+        AifaceError: The file is not a model that the runtime opens.
+    """
+    manifest = Engine(file, "cpu").manifest
+    file.with_suffix(".md").write_text(card(manifest, file.stat().st_size), encoding="utf-8")
+    index_file = file.parent / "index.json"
+    index: dict[str, Any] = (
+        json.loads(index_file.read_text(encoding="utf-8")) if index_file.is_file() else {"models": {}}
+    )
+    index["default"] = manifest.name
+    index["models"][manifest.name] = {
+        "file": file.name,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "size": file.stat().st_size,
+    }
+    index_file.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def card(manifest: Manifest, size: int) -> str:
+    """The model card, Markdown; every figure comes out of the manifest."""
+    document = manifest.document
+    parts = [
+        f"# {manifest.name} {manifest.version}",
+        f"{document['limits']}",
+        "## What it is",
+        _table(
+            ("Network", document["source"]["architecture"]),
+            ("Input", f"uint8 RGB {manifest.height} x {manifest.width}; {_steps(document)}"),
+            ("Output", f"probabilities of {', '.join(manifest.labels)}; AI means {', '.join(manifest.ai_labels)}"),
+            ("Size", f"{size / 1e6:.1f} MB"),
+            ("Licence", document["licence"]),
+            ("Exporter", document["export"]["exporter"]),
+            ("Calibration", _flat(document["calibration"])),
+        ),
+    ]
+    if training := document["training"]:
+        parts += [
+            "## How it was made",
+            "\n".join(("```sh", *_commands(document), "```")),
+            _table(*((name, _flat(value)) for name, value in training.items() if name != "commands")),
+        ]
+    parts += ["## Operating points", _points(document["operating_points"])]
+    if evaluation := document["evaluation"]:
+        parts += [
+            "## Figures",
+            "AI is called from 0.5 on; a source's AUC, F1 and TPR are against the other label in its split.",
+        ]
+        parts += [_evaluation(split, figures) for split, figures in evaluation["splits"].items()]
+    if parity := document.get("parity"):
+        parts += ["## Parity with the checkpoint", _table(*((name, _flat(value)) for name, value in parity.items()))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands(document: Mapping[str, Any]) -> list[str]:
+    evaluation = document["evaluation"] or {}
+    return [
+        line
+        for line in (*document["training"]["commands"], evaluation.get("command"), document["export"]["command"])
+        if line
+    ]
+
+
+def _steps(document: Mapping[str, Any]) -> str:
+    return ", then ".join(
+        f"{step['op']} " + " ".join(f"{name} {value}" for name, value in sorted(step.items()) if name != "op")
+        for step in document["input"]["steps"]
+    )
+
+
+def _table(*rows: tuple[str, str]) -> str:
+    return "\n".join(("| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)))
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_flat(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(_flat(part) for part in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _points(points: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = ["| point | real below | AI from | measured |", "|---|---|---|---|"]
+    for name, point in points.items():
+        measured = {key: value for key, value in point.items() if key not in ("real_below", "ai_from")}
+        rows.append(f"| {name} | {point['real_below']:.3f} | {point['ai_from']:.3f} | {_flat(measured)} |")
+    return "\n".join(rows)
+
+
+def _evaluation(split: str, parts: Mapping[str, Any]) -> str:
+    rows = [
+        f"### {split}",
+        "",
+        "| | real | AI | accuracy | F1 | AUC | TPR at 1 % FPR |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    groups = {"**overall**": parts["overall"]} | parts["sources"]
+    groups |= {f"*{name}*": figures for name, figures in parts["generators"].items()}
+    for name, figures in groups.items():
+        shown = " | ".join(f"{figures[key]:.3f}" for key in ("accuracy", "f1", "auc", "tpr_at_1_fpr"))
+        rows.append(f"| {name} | {figures['n_real']} | {figures['n_ai']} | {shown} |")
+    return "\n".join(rows)

@@ -1,0 +1,57 @@
+"""The `aiface-export` command."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Export one checkpoint.
+
+    Returns:
+        0 when the file was written, 1 when something was wrong and nothing was written; argparse exits with 2.
+    """
+    parser = argparse.ArgumentParser(
+        prog="aiface-export",
+        description="Turn a transformers checkpoint folder into one self-describing ONNX file, and prove its answers.",
+    )
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="folder with config, weights and image processor")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="the file to write")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="real photos for the proof (default: a portrait)")
+    parser.add_argument("--ai-label", action="append", default=[], metavar="LABEL", help="a label that means AI")
+    parser.add_argument("--name", help="the model's name (default: the file's)")
+    parser.add_argument("--model-version", default="1", metavar="V", help="the model's own version (default: 1)")
+    parser.add_argument("--bundle", action="store_true", help="also write the model card and index.json beside FILE")
+    args = parser.parse_args(argv)
+
+    from .errors import ExportError
+    from .pipeline import export
+
+    try:
+        made = export(
+            args.source,
+            args.output,
+            images=args.images,
+            ai_label=args.ai_label,
+            name=args.name,
+            model_version=args.model_version,
+            command=shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)]),
+            progress=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+        if args.bundle:
+            from .bundle import bundle
+
+            bundle(made.file)
+    except ExportError as error:
+        print(f"aiface-export: {error}", file=sys.stderr)
+        return 1
+    parity = made.parity
+    print(f"{made.file}: {made.size / 1e6:.1f} MB by {made.exporter}")
+    print(
+        f"largest difference {parity.max_difference:.1e} on {parity.images} photos, labels equal {parity.agreement:.0%}"
+    )
+    return 0

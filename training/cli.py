@@ -1,0 +1,105 @@
+"""The `aiface-train` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+_DATA = "manifest.csv, its folder, or folders real/ and ai/"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fine-tune or evaluate.
+
+    Returns:
+        0 when done, 1 when the data, the start or the model cannot be used; argparse exits with 2.
+    """
+    parser = argparse.ArgumentParser(prog="aiface-train", description="Fine-tune and evaluate detectors of AI faces.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_finetune(commands.add_parser("finetune", help="labelled photos → a transformers checkpoint folder"))
+    _add_twins(commands.add_parser("twins", help="real photos through an autoencoder: AI with the same content"))
+    _add_evaluate(commands.add_parser("evaluate", help="figures per split, source and generator"))
+    args = parser.parse_args(argv)
+    args.command = shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)])
+
+    from aiface_export.errors import ExportError
+
+    from aiface_runtime.errors import AifaceError
+
+    from .data import DataError
+
+    try:
+        args.run(args)
+    except (DataError, ExportError, AifaceError) as error:
+        print(f"aiface-train: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _add_finetune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help=_DATA)
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="the checkpoint folder to write"
+    )
+    parser.add_argument("--recipe", default="mobilenetv2", metavar="NAME|FILE.toml", help="default: mobilenetv2")
+    parser.add_argument("--init", type=Path, metavar="PATH", help="checkpoint folder or backbone to start from")
+    parser.add_argument("--samples", type=int, metavar="N", help="examples to see, in place of the recipe's")
+    parser.add_argument("--resume", action="store_true", help="go on from the last state of a run that was cut off")
+    parser.set_defaults(run=_finetune)
+
+
+def _add_twins(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
+    parser.add_argument("--autoencoder", type=Path, required=True, metavar="DIR", help="TAEF2's encoder and decoder")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the twins go")
+    parser.set_defaults(run=_twins)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="checkpoint folder, .onnx file or bundled name")
+    parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
+    parser.add_argument("--split", action="append", choices=("train", "val", "test"), help="default: val")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="where the figures go, beside stdout")
+    parser.set_defaults(run=_evaluate)
+
+
+def _finetune(args: argparse.Namespace) -> None:
+    from .finetune import finetune
+    from .recipe import load_recipe
+
+    recipe = load_recipe(args.recipe)
+    if args.samples is not None:
+        recipe = replace(recipe, samples=args.samples)
+    print(finetune(args.data, args.output, recipe, init=args.init, resume=args.resume, command=args.command))
+
+
+def _twins(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from .autoencoder import write_twins
+    from .data import read_samples
+
+    samples = read_samples(args.data)
+    print(write_twins(samples, args.autoencoder, args.output, lambda items: tqdm(items, unit="photo")))
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from .data import read_samples
+    from .evaluate import as_text, evaluate, score
+
+    wanted = args.split or ["val"]
+    samples = read_samples(args.data)
+    if any(sample.split for sample in samples):
+        samples = [sample for sample in samples if sample.split in wanted]
+    p_ai = score(args.model, samples, lambda items: tqdm(items, total=len(samples), unit="photo"))
+    report = {"command": args.command, "splits": evaluate(samples, p_ai)}
+    if args.output:
+        args.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(as_text(report["splits"]))
