@@ -13,8 +13,6 @@ from typing import Any
 
 from .errors import ModelCorruptError, ModelNotFoundError
 
-_PACKAGE = "aiface_runtime.models"
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -34,8 +32,8 @@ class Entry:
 
     @property
     def path(self) -> Path:
-        """Where the file lies; wheels are always unpacked on installation."""
-        return Path(str(resources.files(_PACKAGE))) / self.file
+        """Where the file lies."""
+        return _folder() / self.file
 
     def verify(self) -> Path:
         """Check size and hash.
@@ -55,9 +53,17 @@ class Entry:
         return self.path
 
 
+def _folder() -> Path:
+    """The folder of `aiface_runtime.models`; wheels are always unpacked on installation."""
+    try:
+        return Path(str(resources.files("aiface_runtime.models")))
+    except ModuleNotFoundError:  # run from a checkout's root, which shadows the installed package: setup.cfg maps it
+        return Path(__file__).resolve().parents[1] / "models"
+
+
 @cache
 def _index() -> dict[str, Any]:
-    index: dict[str, Any] = json.loads((resources.files(_PACKAGE) / "index.json").read_text(encoding="utf-8"))
+    index: dict[str, Any] = json.loads((_folder() / "index.json").read_text(encoding="utf-8"))
     return index
 
 

@@ -105,6 +105,8 @@ class Engine:
             raise UsageError(f"device {device!r}: one of {', '.join(DEVICES)}")
         if providers is not None and device != "auto":
             raise UsageError("pass device or providers, not both")
+        if providers is not None and not providers:
+            raise UsageError("providers: name at least one, CPUExecutionProvider for instance")
         if threads is not None and threads < 1:
             raise UsageError(f"threads {threads}: at least 1")
         self._path = path
@@ -171,7 +173,7 @@ class Engine:
 
     def _open_named(self, providers: Sequence[str]) -> Any:
         """Open, and hold onnxruntime to the first provider: it would fall back to the CPU without a word."""
-        device = _DEVICE_OF.get(providers[0], providers[0]) if providers else "nothing"
+        device = _DEVICE_OF.get(providers[0], providers[0])
         try:
             session = self._open(providers)
         except ModelCorruptError:

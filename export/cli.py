@@ -29,9 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     from .errors import ExportError
-    from .pipeline import export
 
     try:
+        from .pipeline import export
+
         made = export(
             args.source,
             args.output,
@@ -46,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             from .bundle import bundle
 
             bundle(made.file)
+    except ImportError as error:
+        print(f'aiface-export: {error}; install what exporting needs: pip install "aiface[export]"', file=sys.stderr)
+        return 1
     except ExportError as error:
         print(f"aiface-export: {error}", file=sys.stderr)
         return 1

@@ -12,11 +12,11 @@ from typing import Any
 
 import onnx
 
-from aiface_runtime import __version__
+from aiface_runtime import AifaceError, __version__
 from aiface_runtime.manifest import KEY, SCHEMA, parse_manifest, step_to_json
 
 from .convert import OPSET, Conversion, convert
-from .errors import ExportError
+from .errors import ExportError, ParityError
 from .parity import Parity, check, compare, proof_photos
 from .source import Source, read_source
 
@@ -88,6 +88,8 @@ def export(
             check(parity, str(checkpoint))
             _write(conversion.graph, document | {"parity": parity.to_json(photos_are)}, draft)
             draft.replace(file)
+    except AifaceError as error:  # before OSError: some are both
+        raise ParityError(f"{checkpoint}: the runtime cannot use the converted graph ({error})") from error
     except OSError as error:
         raise ExportError(f"{file}: cannot be written ({error.strerror or error}); nothing was kept") from error
     return Exported(file, file.stat().st_size, parity, conversion.exporter)

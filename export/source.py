@@ -148,7 +148,7 @@ def _steps(processor: ImageProcessor, folder: Path) -> tuple[tuple[Step, ...], t
     """What the processor does to the photo's geometry, and the size that comes out."""
     steps: list[Step] = []
     out: tuple[int, int] | None = None
-    if processor.do_resize:
+    if getattr(processor, "do_resize", False):
         size, filter_ = dict(processor.size), _FILTERS[int(processor.resample)]
         if set(size) == {"height", "width"}:
             out = (size["height"], size["width"])
@@ -166,7 +166,7 @@ def _steps(processor: ImageProcessor, folder: Path) -> tuple[tuple[Step, ...], t
 
 
 def _normalisation(processor: ImageProcessor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    factor = processor.rescale_factor if processor.do_rescale else 1.0
+    factor = processor.rescale_factor if getattr(processor, "do_rescale", False) else 1.0
     mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else (0.0, 1.0)
     mean, std = np.broadcast_to(mean, 3).astype(np.float64), np.broadcast_to(std, 3).astype(np.float64)
     return (factor / std).astype(np.float32), (-mean / std).astype(np.float32)

@@ -35,6 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         args.run(args)
+    except ImportError as error:
+        print(
+            f'aiface-train: {error}; install what training needs: pip install "aiface[export,train]"', file=sys.stderr
+        )
+        return 1
     except (DataError, ExportError, AifaceError) as error:
         print(f"aiface-train: {error}", file=sys.stderr)
         return 1

@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 all answered, 1 some input failed, 2 wrong usage, 3 the model or the device cannot be had.
     """
     args = _parser().parse_args(argv)
-    # images.py has its own, stricter limit with an error; Pillow's warning would only double it.
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    # What Pillow mutters about a photo (broken EXIF, many pixels) ends in an answer or in an error of our own.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     for stream in (sys.stdout, sys.stderr):  # file names need not be valid text
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

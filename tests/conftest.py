@@ -1,0 +1,62 @@
+"""What the tests share: photos that they make, the photos beside the project where they are, and a tiny model."""
+
+from __future__ import annotations
+
+from importlib import util
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_report_header() -> list[str]:
+    packages = ("numpy", "pillow", "onnxruntime", "onnx", "torch", "transformers", "optimum-onnx")
+    data = "present" if SHARED.joinpath("data").is_dir() else "ABSENT: tests on real faces are skipped"
+    return [" ".join(f"{package}-{version(package)}" for package in packages), f"../shared/data: {data}"]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The face photos beside the project."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip("../shared/data is not here: no real faces to test on")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Path:
+    """A real, public-domain portrait that matplotlib ships."""
+    spec = util.find_spec("matplotlib")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
+
+
+def paint(rng: np.random.Generator, width: int, height: int, *, ai: bool) -> Image.Image:
+    """A smooth random picture; the "AI" ones carry a fine checkerboard, the trace that a test network can learn."""
+    coarse = rng.integers(0, 256, (5, 4, 3), dtype=np.uint8)
+    pixels = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)).astype(np.int16)
+    if ai:
+        rows, columns = np.mgrid[:height, :width]
+        pixels = pixels + (40 * ((rows // 4 + columns // 4) % 2) - 20)[:, :, None]
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder train|val / real|ai of pictures that the tests paint: 24 a label for train, 8 for val."""
+    root = tmp_path_factory.mktemp("painted")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 24), ("val", 8)):
+        for label in ("real", "ai"):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for number in range(count):
+                width, height = rng.integers(80, 160, 2)
+                paint(rng, int(width), int(height), ai=label == "ai").save(folder / f"{number}.png")
+    return root

@@ -1,0 +1,219 @@
+"""Checkpoint folders → files that give the original's answers, or nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from aiface_export.cli import main
+from aiface_export.labels import ai_labels
+from PIL import Image
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    MobileNetV2Config,
+    MobileNetV2ForImageClassification,
+    MobileNetV2ImageProcessor,
+    MobileViTImageProcessor,
+    SwinConfig,
+    SwinForImageClassification,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessor,
+)
+
+from aiface_runtime import Classifier
+from aiface_runtime.errors import ManifestError
+
+# The exporters' own libraries warn of their own futures; our code is held to "no warnings" everywhere else.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+LABELS = {"id2label": {0: "real", 1: "ai"}, "label2id": {"real": 0, "ai": 1}}
+SIZE = {"height": 64, "width": 64}
+
+
+def swin(**labels: Any) -> torch.nn.Module:
+    config = SwinConfig(image_size=64, embed_dim=24, depths=[1, 2], num_heads=[2, 4], window_size=4, **labels)
+    return SwinForImageClassification(config)
+
+
+def vit(**labels: Any) -> torch.nn.Module:
+    config = ViTConfig(
+        image_size=64, hidden_size=48, num_hidden_layers=2, num_attention_heads=2, intermediate_size=96, **labels
+    )
+    return ViTForImageClassification(config)
+
+
+def mobilenet(**labels: Any) -> torch.nn.Module:
+    return MobileNetV2ForImageClassification(MobileNetV2Config(image_size=64, depth_multiplier=0.35, **labels))
+
+
+FAMILIES: dict[str, tuple[Callable[..., torch.nn.Module], Any]] = {
+    "swin": (
+        swin,
+        ViTImageProcessor(size=SIZE, resample=3, image_mean=[0.485, 0.456, 0.406], image_std=[0.2, 0.3, 0.4]),
+    ),
+    "vit": (vit, ViTImageProcessor(size=SIZE)),
+    "mobilenet_v2": (mobilenet, MobileNetV2ImageProcessor(size={"shortest_edge": 80}, crop_size=SIZE)),
+}
+
+
+def save(folder: Path, family: str, labels: dict[str, Any] | None = None) -> Path:
+    """A checkpoint with random weights, scaled so that answers differ clearly between photos."""
+    make, processor = FAMILIES[family]
+    torch.manual_seed(0)
+    model = make(**(labels or LABELS))
+    with torch.no_grad():
+        model.classifier.weight.mul_(20.0)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def reference(folder: Path, photo: Path) -> np.ndarray:
+    """What a user of transformers computes, written apart from the exporter's own proof."""
+    processor = AutoImageProcessor.from_pretrained(folder, use_fast=False)
+    model = AutoModelForImageClassification.from_pretrained(folder).eval()
+    with torch.inference_mode(), Image.open(photo) as image:
+        return model(**processor(image.convert("RGB"), return_tensors="pt")).logits.softmax(-1)[0].numpy()
+
+
+@pytest.fixture(scope="module")
+def photos(portrait: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The portrait at odd sizes and shapes, and some of the shared faces where they are."""
+    folder = tmp_path_factory.mktemp("photos")
+    with Image.open(portrait) as image:
+        for number, box in enumerate([(0, 0, 512, 600), (101, 50, 400, 333), (0, 200, 511, 301), (250, 0, 333, 600)]):
+            image.crop(box).save(folder / f"{number}.png")
+    made = sorted(folder.iterdir())
+    shared = Path(__file__).resolve().parents[3] / "shared" / "data" / "val"
+    return made + sorted(shared.glob("*/*.jpg"))[::100]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_file_gives_the_checkpoints_answers(family: str, tmp_path: Path, photos: list[Path]) -> None:
+    folder = save(tmp_path / family, family)
+    file = tmp_path / "model.onnx"
+    assert main([str(folder), "-o", str(file)]) == 0
+    expected = np.array([reference(folder, photo) for photo in photos])
+    assert np.ptp(expected[:, 0]) > 0.01, "a reference that says the same of every photo proves nothing"
+    with Classifier(file, device="cpu") as classifier:
+        for batch_size in (1, 2, 7):
+            answers = classifier.predict_many(photos, batch_size=batch_size, on_error="raise")
+            actual = np.array([list(answer.scores.values()) for answer in answers])
+            np.testing.assert_allclose(actual, expected, atol=1e-4)
+        document = classifier.manifest.document
+    assert document["export"]["exporter"] in document["export"]["trials"]
+    assert document["source"]["architecture"].endswith("ForImageClassification")
+    assert document["parity"]["images"] >= 10
+    model = onnx.load(file, load_external_data=False)
+    onnx.checker.check_model(model, full_check=True)
+    assert not any(tensor.external_data for tensor in model.graph.initializer)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([family, "model.onnx"])
+
+
+def test_label_order_and_meaning_come_from_the_checkpoint(tmp_path: Path, portrait: Path) -> None:
+    folder = save(tmp_path / "vit", "vit", {"id2label": {0: "Fake", 1: "Real"}, "label2id": {"Fake": "0", "Real": "1"}})
+    file = tmp_path / "model.onnx"
+    assert main([str(folder), "-o", str(file), "--name", "other", "--model-version", "7"]) == 0
+    answer = Classifier(file).predict(portrait)
+    assert list(answer.scores) == ["Fake", "Real"]
+    assert answer.p_ai == answer.scores["Fake"]
+    assert answer.p_ai == pytest.approx(reference(folder, portrait)[0], abs=1e-4)
+    assert answer.model == "other@7"
+
+
+def break_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def break_weights(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+def swap_weights(folder: Path) -> None:
+    other = save(folder.parent / "other", "mobilenet_v2")
+    shutil.copy(other / "model.safetensors", folder / "model.safetensors")
+
+
+def not_a_classifier(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["ViTForMaskedImageModeling"]}))
+
+
+def silent_labels(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}))
+
+
+def unknown_processing(folder: Path) -> None:
+    """A processor that swaps red and blue, which the exporter does not know of: only the proof can notice."""
+    MobileViTImageProcessor(size={"shortest_edge": 64}, crop_size=SIZE).save_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (break_config, "lacks config.json"),
+        (break_weights, "weights cannot be loaded"),
+        (swap_weights, "do not fit its config"),
+        (not_a_classifier, "not an image classifier"),
+        (silent_labels, "--ai-label"),
+        (unknown_processing, "does not give the original's answers"),
+        (shutil.rmtree, "no such folder"),
+    ],
+)
+def test_wrong_input_is_one_line_and_writes_nothing(
+    damage: Callable[[Path], None], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save(tmp_path / "vit", "vit")
+    damage(folder)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "model.onnx").write_text("what was there before")
+    capsys.readouterr()
+    assert main([str(folder), "-o", str(out / "model.onnx")]) == 1
+    complaints = [line for line in capsys.readouterr().err.splitlines() if line.startswith("aiface-export: ")]
+    assert len(complaints) == 1
+    assert says in complaints[0]
+    assert [path.read_text() for path in out.iterdir()] == ["what was there before"]
+
+
+def test_an_onnx_file_without_manifest_is_refused(tmp_path: Path) -> None:
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["x"], ["y"])],
+        "plain",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, tmp_path / "plain.onnx")
+    with pytest.raises(ManifestError, match="aiface-export"):
+        Classifier(tmp_path / "plain.onnx")
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["real", "ai"], ["ai"]),
+        (["FAKE", "REAL"], ["FAKE"]),
+        (["artificial", "hum"], ["artificial"]),
+        (["not_ai", "ai_gen"], ["ai_gen"]),
+        (["human", "deepfake"], ["deepfake"]),
+        (["real", "ai", "deepfake"], ["ai", "deepfake"]),
+    ],
+)
+def test_what_labels_mean(labels: list[str], expected: list[str]) -> None:
+    assert ai_labels(labels) == expected

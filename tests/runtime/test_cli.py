@@ -1,0 +1,187 @@
+"""The `aiface` command as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+Done = subprocess.CompletedProcess[str]
+
+
+def aiface(*arguments: str | Path, stdin: bytes | None = None, cwd: Path | None = None) -> Done:
+    command = [sys.executable, "-m", "aiface_runtime", *map(str, arguments)]
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False, cwd=cwd)
+    return Done(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, portrait: Path) -> Path:
+    """A folder with good photos at two depths and every kind of bad input."""
+    shutil.copy(portrait, tmp_path / "good.jpg")
+    data = portrait.read_bytes()
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("not a photo")
+    (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
+    header = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(header, "PNG")
+    png = bytearray(header.getvalue())
+    png[16:24] = (40_000).to_bytes(4, "big") * 2
+    from zlib import crc32
+
+    png[29:33] = crc32(bytes(png[12:29])).to_bytes(4, "big")
+    (tmp_path / "huge.png").write_bytes(png)
+    (tmp_path / "x.jpg").mkdir()
+    (tmp_path / "nothing").mkdir()
+    deep = tmp_path / "album" / "2026"
+    deep.mkdir(parents=True)
+    shutil.copy(portrait, deep / "deep.JPG")
+    (deep / "notes.txt").write_text("skipped")
+    (deep / ".hidden.jpg").write_text("skipped")
+    return tmp_path
+
+
+BAD = {
+    "missing.jpg": "not_found",
+    "empty.jpg": "not_an_image",
+    "text.jpg": "not_an_image",
+    "cut.jpg": "not_an_image",
+    "huge.png": "too_large",
+    "x.jpg": "unreadable",
+    "nothing": "unreadable",
+}
+
+
+def test_every_bad_input_gets_a_record_and_the_others_an_answer(inputs: Path) -> None:
+    done = aiface("predict", "--format", "jsonl", "good.jpg", *BAD, "album", cwd=inputs)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["input"] for record in records] == ["good.jpg", *BAD, "album/2026/deep.JPG"]
+    for record in records:
+        assert {"input", "verdict", "p_ai", "scores", "model", "device", "error"} <= record.keys()
+    for record, (name, code) in zip(records[1:-1], BAD.items(), strict=True):
+        assert record["p_ai"] is None
+        assert record["verdict"] is None
+        assert record["error"]["code"] == code
+        assert record["error"]["message"].startswith(f"{name}: ")
+    assert records[0]["error"] is None
+    assert records[0]["p_ai"] == pytest.approx(records[-1]["p_ai"], abs=1e-6)
+
+
+def test_text_has_answers_on_stdout_and_one_line_an_error_on_stderr(inputs: Path) -> None:
+    done = aiface("predict", *BAD, "good.jpg", cwd=inputs)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stdout.startswith("good.jpg: ")
+    complaints = done.stderr.splitlines()
+    assert [line.split(": ")[1] for line in complaints] == list(BAD)
+
+
+def test_json_and_csv_say_the_same(inputs: Path) -> None:
+    answers = json.loads(aiface("predict", "--format", "json", "good.jpg", "text.jpg", cwd=inputs).stdout)
+    rows = list(
+        csv.DictReader(io.StringIO(aiface("predict", "--format", "csv", "good.jpg", "text.jpg", cwd=inputs).stdout))
+    )
+    assert float(rows[0]["p_ai"]) == pytest.approx(answers[0]["p_ai"], abs=1e-6)
+    assert json.loads(rows[0]["scores"]).keys() == answers[0]["scores"].keys()
+    assert rows[1]["error"] == answers[1]["error"]["code"]
+    assert rows[1]["message"] == answers[1]["error"]["message"]
+
+
+def test_a_photo_on_stdin(portrait: Path) -> None:
+    (record,) = json.loads(aiface("predict", "--format", "json", "-", stdin=portrait.read_bytes()).stdout)
+    by_path = json.loads(aiface("predict", "--format", "json", portrait).stdout)[0]
+    assert record["input"] == "-"
+    assert record["p_ai"] == pytest.approx(by_path["p_ai"], abs=1e-6)
+
+
+def test_a_name_that_is_not_text(tmp_path: Path, portrait: Path) -> None:
+    name = tmp_path / "caf\udce9.jpg"  # latin-1 on a UTF-8 system
+    shutil.copy(portrait, name)
+    for kind in ("text", "json", "jsonl", "csv"):
+        done = aiface("predict", "--format", kind, tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["predict", "good.jpg", "--model", "nope"], 3, "nope"),
+        (["predict", "good.jpg", "--model", "text.jpg"], 3, "text.jpg"),
+        (["predict", "good.jpg", "--device", "directml"], 3, "aiface doctor"),
+        (["predict", "good.jpg", "--device", "toaster"], 2, "toaster"),
+        (["predict", "good.jpg", "--operating-point", "harsh"], 2, "balanced"),
+        (["predict", "good.jpg", "--batch-size", "0"], 2, "batch_size"),
+    ],
+)
+def test_what_cannot_be_had_is_one_line(inputs: Path, arguments: list[str], code: int, says: str) -> None:
+    done = aiface(*arguments, cwd=inputs)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert says in done.stderr
+
+
+def test_wrong_usage() -> None:
+    assert aiface("predict").returncode == 2
+    assert aiface("guess").returncode == 2
+    assert aiface().returncode == 2
+
+
+def test_a_reader_that_leaves_early_is_no_error(inputs: Path) -> None:
+    command = f"{sys.executable} -m aiface_runtime predict {' good.jpg' * 200} | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=inputs)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_models() -> None:
+    listed = aiface("models", "list").stdout
+    name = listed.split()[0]
+    assert "(default)" in listed.splitlines()[0]
+    document = json.loads(aiface("models", "show").stdout)
+    assert document["name"] == name
+    assert document == json.loads(aiface("models", "show", name).stdout)
+    assert aiface("models", "verify").stdout.startswith(f"{name}: ok")
+    assert aiface("models", "verify", "nope.onnx").returncode == 3
+
+
+def test_doctor() -> None:
+    done = aiface("doctor", "--format", "json")
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    assert report["devices"]["cpu"].startswith("answers")
+    assert report["onnxruntime"]["distributions"]
+    assert report["threads"]["chosen"] >= 1
+    assert report["cpu"]["flags"]
+    assert "cpu: answers" in aiface("doctor").stdout
+
+
+def test_a_bar_at_a_terminal_only(inputs: Path) -> None:
+    pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
+    import os
+
+    album = inputs / "many"
+    album.mkdir()
+    for number in range(300):
+        shutil.copy(inputs / "good.jpg", album / f"{number}.jpg")
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "aiface_runtime", "predict", "--format", "jsonl", str(album)],
+        stdout=subprocess.PIPE, stderr=follower,
+    ) as process:  # fmt: skip
+        os.close(follower)
+        assert process.stdout is not None
+        lines = process.stdout.read().splitlines()
+    shown = os.read(leader, 100_000).decode()
+    os.close(leader)
+    assert len([json.loads(line) for line in lines]) == 300
+    assert "/300" in shown
+    assert shown.endswith("\x1b[2K")

@@ -1,0 +1,73 @@
+"""A manifest is believed only when it is whole and does not contradict itself."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aiface_runtime import Classifier
+from aiface_runtime.errors import ManifestError
+from aiface_runtime.manifest import parse_manifest, step_to_json
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return dict(Classifier(device="cpu").manifest.document)
+
+
+def test_what_the_bundled_model_says_of_itself(document: dict[str, Any]) -> None:
+    manifest = parse_manifest(json.dumps(document), "bundled")
+    assert [step_to_json(step) for step in manifest.steps] == document["input"]["steps"]
+    assert {
+        "calibration",
+        "evaluation",
+        "export",
+        "licence",
+        "limits",
+        "parity",
+        "source",
+        "training",
+    } <= document.keys()
+    assert document["parity"]["max_difference"] <= document["parity"]["tolerance"]
+    assert document["parity"]["label_agreement"] == 1.0
+
+
+BREAKS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "another schema": lambda d: d.update(schema=2),
+    "no labels": lambda d: d.pop("labels"),
+    "one label": lambda d: d.update(labels=["ai"]),
+    "labels that repeat": lambda d: d.update(labels=["ai", "ai"]),
+    "every label is ai": lambda d: d.update(ai_labels=["real", "ai"]),
+    "an ai label that is none": lambda d: d.update(ai_labels=["fake"]),
+    "an unknown step": lambda d: d["input"]["steps"].append({"op": "sharpen"}),
+    "an unknown filter": lambda d: d["input"].update(
+        steps=[{"op": "resize", "height": 9, "width": 9, "filter": "best"}]
+    ),
+    "a step with a field too many": lambda d: d["input"]["steps"][0].update(antialias=True),
+    "steps that end elsewhere": lambda d: d["input"].update(height=d["input"]["height"] + 1),
+    "no steps": lambda d: d["input"].update(steps=[]),
+    "a crop beyond the photo": lambda d: d["input"]["steps"].insert(0, {"op": "center_crop", "height": 9, "width": 9}),
+    "a size that is no number": lambda d: d["input"].update(width="224"),
+    "no operating point": lambda d: d.update(operating_points={}),
+    "thresholds the wrong way round": lambda d: d["operating_points"]["balanced"].update(real_below=0.9, ai_from=0.1),
+    "an empty name": lambda d: d.update(name=""),
+}
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_a_contradiction_is_refused_in_one_line(how: str, document: dict[str, Any]) -> None:
+    broken = copy.deepcopy(document)
+    BREAKS[how](broken)
+    with pytest.raises(ManifestError, match=r"^model\.onnx: ") as caught:
+        parse_manifest(json.dumps(broken), "model.onnx")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}"])
+def test_not_a_manifest(text: str) -> None:
+    with pytest.raises(ManifestError):
+        parse_manifest(text, "model.onnx")

@@ -1,0 +1,253 @@
+"""From pictures that the tests paint to an answer of the runtime, through the commands."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from aiface_export.cli import main as export
+from aiface_training.calibrate import expected_calibration_error, fit_temperature, operating_points
+from aiface_training.cli import main
+from aiface_training.data import DataError, Sample, balanced_weights, read_samples, train_and_val
+from aiface_training.evaluate import evaluate
+from aiface_training.transforms import PhotoChain
+from PIL import Image
+from transformers import (
+    MobileNetV2Config,
+    MobileNetV2ForImageClassification,
+    SwinConfig,
+    SwinForImageClassification,
+    ViTImageProcessor,
+)
+
+from aiface_runtime import Classifier
+
+# transformers' Trainer and the exporters warn of their own futures.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+RECIPE = """
+init = "nowhere"
+image_size = 64
+samples = 96
+batch_size = 8
+learning_rate = 2e-3
+weight_decay = 0.0
+label_smoothing = 0.0
+freeze = ["mobilenet_v2.conv_stem."]
+evaluations = 2
+bf16 = false
+seed = 1
+licence = "Apache-2.0"
+limits = "For tests."
+[chain]
+gentle = 1.0
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    file = tmp_path / "tiny.toml"
+    file.write_text(RECIPE)
+    return file
+
+
+@pytest.fixture
+def swin(tmp_path: Path) -> Path:
+    """A local checkpoint of the seed's architecture, small, with three classes of its own."""
+    folder = tmp_path / "swin"
+    torch.manual_seed(0)
+    config = SwinConfig(image_size=64, embed_dim=24, depths=[1, 1], num_heads=[2, 4], window_size=4, num_labels=3)
+    SwinForImageClassification(config).save_pretrained(folder)
+    ViTImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
+    return folder
+
+
+def test_finetune_evaluate_export_predict(
+    painted: Path, swin: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, file = tmp_path / "run", tmp_path / "tiny.onnx"
+    assert main(["finetune", str(painted), "-o", str(run), "--recipe", str(recipe), "--init", str(swin)]) == 0
+    assert {"config.json", "model.safetensors", "preprocessor_config.json", "aiface.json"} == {
+        path.name for path in run.iterdir()
+    }
+    assert json.loads((run / "config.json").read_text())["id2label"] == {"0": "real", "1": "ai"}
+
+    assert main(["evaluate", str(run), str(painted), "-o", str(run / "evaluation.json")]) == 0
+    figures = json.loads((run / "evaluation.json").read_text())["splits"]["val"]
+    assert figures["overall"]["auc"] > 0.9, "a checkerboard is easy"
+    assert "TPR@1%FPR" in capsys.readouterr().out
+
+    assert export([str(run), "-o", str(file), "--bundle"]) == 0
+    with Classifier(file) as classifier:
+        document = classifier.manifest.document
+        assert document["operating_points"].keys() == {"balanced", "low_false_alarm", "high_recall"}
+        assert document["training"]["commands"][0].startswith("aiface-train finetune")
+        assert document["evaluation"]["splits"]["val"] == figures
+        paths = [sample.path for sample in read_samples(painted) if sample.split == "val"]
+        p_ai = [answer.p_ai for answer in classifier.predict_many(paths, on_error="raise")]
+    samples = [sample for sample in read_samples(painted) if sample.split == "val"]
+    assert evaluate(samples, np.array(p_ai))["val"]["overall"]["auc"] == pytest.approx(figures["overall"]["auc"])
+    card = file.with_suffix(".md").read_text()
+    assert f"{figures['overall']['auc']:.3f}" in card
+    assert "For tests." in card
+    assert json.loads((tmp_path / "index.json").read_text())["default"] == "tiny"
+
+
+class PowerCutError(Exception):
+    """Stands for the power cut."""
+
+
+def test_a_run_that_was_cut_off_goes_on(
+    painted: Path, swin: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["finetune", str(painted), "-o", str(tmp_path / "run"), "--recipe", str(recipe), "--init", str(swin)]
+
+    def stop(*_: object) -> None:
+        raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("aiface_training.finetune.calibrate", stop)
+        with pytest.raises(PowerCutError):
+            main(command)
+    assert (tmp_path / "run" / "run" / "checkpoint-12").is_dir()
+    assert main([*command, "--resume"]) == 0
+    assert (tmp_path / "run" / "aiface.json").is_file()
+    assert not (tmp_path / "run" / "run").exists()
+
+
+def test_a_backbone_keeps_its_features(tmp_path: Path) -> None:
+    """The state dict's tensors, under other names but in order, give the same features in transformers."""
+    from aiface_training.model import start_from
+
+    torch.manual_seed(0)
+    config = MobileNetV2Config(
+        first_layer_is_expansion=False, finegrained_output=True, tf_padding=False, layer_norm_eps=1e-5
+    )
+    theirs = MobileNetV2ForImageClassification(config).eval()
+    tensors = theirs.mobilenet_v2.state_dict().items()
+    weights = {f"t{number}.{name.rpartition('.')[2]}": tensor for number, (name, tensor) in enumerate(tensors)}
+    torch.save(weights, tmp_path / "backbone.pth")
+    ours, processor = start_from(tmp_path / "backbone.pth", 96)
+    pixels = torch.rand(1, 3, 96, 96)
+    with torch.inference_mode():
+        expected = theirs.mobilenet_v2(pixels).pooler_output
+        torch.testing.assert_close(ours.eval().mobilenet_v2(pixels).pooler_output, expected)
+    assert ours.config.id2label == {0: "real", 1: "ai"}
+    assert processor.size == {"shortest_edge": 96}
+    torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
+    (tmp_path / "text.pth").write_text("not weights")
+    for name in ("other.pth", "text.pth", "missing.pth"):
+        with pytest.raises(DataError, match=name):
+            start_from(tmp_path / name, 96)
+
+
+def test_the_shared_backbone_fits(shared_data: Path) -> None:
+    """A wrong layout would show in the BatchNorm statistics: on real photos they are nearly those of ImageNet."""
+    from aiface_training.model import start_from
+
+    model, processor = start_from(shared_data.parent / "weights" / "mobilenetv2" / "backbone.pth", 224)
+    seen: list[torch.Tensor] = []
+
+    def look(norm: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        mean = inputs[0].mean((0, 2, 3))
+        seen.append(((mean - norm.running_mean) / norm.running_var.sqrt()).abs().median())  # type: ignore[union-attr,operator]
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_pre_hook(look)
+    photos = [Image.open(path).convert("RGB") for path in sorted((shared_data / "val" / "real").iterdir())[::60]]
+    with torch.inference_mode():
+        model.eval()(**processor(photos, return_tensors="pt"))
+    assert float(torch.stack(seen).median()) < 0.2
+
+
+def test_the_chain_makes_one_size_and_repeats_with_its_seed(painted: Path) -> None:
+    chain = PhotoChain(size=64, gentle=0.5)
+    for path in sorted((painted / "val" / "real").iterdir()):
+        with Image.open(path) as photo:
+            made = [chain(photo.convert("RGB"), np.random.default_rng(seed)) for seed in (1, 1, 2)]
+        assert {image.size for image in made} == {(64, 64)}
+        assert made[0].tobytes() == made[1].tobytes()
+        assert made[0].tobytes() != made[2].tobytes()
+
+
+def test_sampling_is_balanced_by_label_and_softened_by_source() -> None:
+    counts = {("real", "a"): 900, ("real", "b"): 100, ("ai", "c"): 25}
+    samples = [Sample(Path("x"), label, source) for (label, source), n in counts.items() for _ in range(n)]
+    weights = np.array(balanced_weights(samples))
+    share = {key: sum(w for w, s in zip(weights, samples, strict=True) if (s.label, s.source) == key) for key in counts}
+    assert share["real", "a"] + share["real", "b"] == pytest.approx(share["ai", "c"])
+    assert share["real", "a"] == pytest.approx(3 * share["real", "b"])
+
+
+def test_reading_manifests_and_folders(painted: Path, tmp_path: Path) -> None:
+    samples = read_samples(painted)
+    kinds = {(sample.split, sample.label) for sample in samples}
+    assert kinds == {("train", "real"), ("train", "ai"), ("val", "real"), ("val", "ai")}
+    assert read_samples(painted / "train")[0].split == ""
+    held_in, held_out = train_and_val(read_samples(painted / "train"), seed=1)
+    assert not {sample.path for sample in held_in} & {sample.path for sample in held_out}
+    assert {sample.label for sample in held_out} == {"real", "ai"}
+    manifest = tmp_path / "manifest.csv"
+    with manifest.open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label"), ("a.jpg", "real"), ("b.jpg", "painting")])
+    for place, says in (
+        (manifest, "painting"),
+        (tmp_path / "none", "no such"),
+        (painted / "val" / "ai", "real/ and ai/"),
+    ):
+        with pytest.raises(DataError, match=says):
+            read_samples(place)
+
+
+@pytest.mark.parametrize("command", [["finetune", "nowhere", "-o", "out"], ["evaluate", "nowhere", "nowhere"]])
+def test_wrong_data_is_one_line(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command) == 1
+    assert capsys.readouterr().err.splitlines() == ["aiface-train: nowhere: no such folder or manifest"]
+
+
+def test_the_temperature_is_found_and_calibrates() -> None:
+    rng = np.random.default_rng(0)
+    margin = rng.normal(0.0, 3.0, 20_000)
+    target = (rng.random(20_000) < 1 / (1 + np.exp(-margin))).astype(int)
+    assert fit_temperature(4.0 * margin, target) == pytest.approx(4.0, rel=0.05)
+    assert expected_calibration_error(1 / (1 + np.exp(-margin)), target) < 0.02
+    assert expected_calibration_error(1 / (1 + np.exp(-4.0 * margin)), target) > 0.05
+
+
+def test_operating_points_keep_their_promises() -> None:
+    rng = np.random.default_rng(0)
+    target = np.repeat([0, 1], 1000)
+    p_ai = 1 / (1 + np.exp(-rng.normal(np.where(target, 1.5, -1.5), 1.5)))
+    points = operating_points(p_ai, target)
+    real, ai = p_ai[target == 0], p_ai[target == 1]
+    assert (real >= points["low_false_alarm"]["ai_from"]).mean() <= 0.01
+    assert (ai < points["high_recall"]["real_below"]).mean() <= 0.05
+    balanced = points["balanced"]
+    assert (real >= balanced["ai_from"]).mean() <= 0.1
+    assert (ai < balanced["real_below"]).mean() <= 0.1
+    assert balanced["false_positive_rate"] == pytest.approx((real >= balanced["ai_from"]).mean())
+
+
+def test_figures_against_hand_counts() -> None:
+    labels = ["real", "real", "real", "ai", "ai"]
+    samples = [Sample(Path("x"), label, label + str(n % 2), label, "val") for n, label in enumerate(labels)]
+    report = evaluate(samples, np.array([0.1, 0.2, 0.9, 0.8, 0.3]))["val"]
+    overall = report["overall"]
+    assert overall["accuracy"] == pytest.approx(3 / 5)
+    assert overall["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert overall["f1"] == pytest.approx(0.5)
+    assert overall["auc"] == pytest.approx(4 / 6)
+    assert overall["tpr_at_1_fpr"] == 0.0
+    assert report["sources"]["real0"]["accuracy"] == pytest.approx(1 / 2)
+    assert report["sources"]["real1"]["auc"] == 1.0
+    with pytest.raises(DataError, match="both labels"):
+        evaluate(samples[:3], np.array([0.1, 0.2, 0.9]))
