@@ -167,8 +167,9 @@ def _steps(processor: ImageProcessor, folder: Path) -> tuple[tuple[Step, ...], t
 
 def _normalisation(processor: ImageProcessor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     factor = processor.rescale_factor if getattr(processor, "do_rescale", False) else 1.0
-    mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else (0.0, 1.0)
-    mean, std = np.broadcast_to(mean, 3).astype(np.float64), np.broadcast_to(std, 3).astype(np.float64)
+    mean, std = np.zeros(3), np.ones(3)
+    if getattr(processor, "do_normalize", False):
+        mean, std = np.broadcast_to(processor.image_mean, 3), np.broadcast_to(processor.image_std, 3)
     return (factor / std).astype(np.float32), (-mean / std).astype(np.float32)
 
 

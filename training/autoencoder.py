@@ -21,7 +21,7 @@ from torch import nn
 
 from aiface_runtime.images import load_rgb
 
-from .data import DataError, Sample
+from .data import DataError, Sample, write_record
 
 _WIDTH, _LATENT, _STAGES = 64, 32, 3
 _MULTIPLE = 2**_STAGES  # sides that the encoder can halve _STAGES times
@@ -120,10 +120,12 @@ def write_twins(
     autoencoder: Path,
     output: Path,
     progress: Callable[[Iterable[Sample]], Iterable[Sample]],
+    command: str = "",
 ) -> Path:
     """Write the AI twin of every real train photo as PNG, with a manifest that `read_samples` takes.
 
-    Twins that are there already are kept, so a run that was cut off goes on where it was.
+    Twins that are there already are kept, so a run that was cut off goes on where it was. `command`, what the user
+    typed, is kept for the record of the runs that use the twins.
 
     Returns:
         The manifest.
@@ -147,4 +149,5 @@ def write_twins(
     manifest = output / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "label", "split", "source", "generator"), *rows])
+    write_record(output, {"training": {"commands": [command] if command else []}})
     return manifest

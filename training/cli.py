@@ -90,7 +90,7 @@ def _twins(args: argparse.Namespace) -> None:
     from .data import read_samples
 
     samples = read_samples(args.data)
-    print(write_twins(samples, args.autoencoder, args.output, lambda items: tqdm(items, unit="photo")))
+    print(write_twins(samples, args.autoencoder, args.output, lambda items: tqdm(items, unit="photo"), args.command))
 
 
 def _evaluate(args: argparse.Namespace) -> None:

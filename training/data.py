@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiface_runtime.images import PHOTO_SUFFIXES
 
@@ -18,6 +20,9 @@ _FOLDER_LABELS = {"real": "real", "human": "real", "ai": "ai", "fake": "ai"}
 
 class DataError(ValueError):
     """The training data cannot be used as it is."""
+
+
+_RECORD = "aiface.json"  # what is known of a folder that this package wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,19 @@ class Sample:
     def target(self) -> int:
         """Index of the label in `LABELS`."""
         return LABELS.index(self.label)
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Keep what is known of a folder beside what is in it; the export carries it on into the model's manifest."""
+    (folder / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def commands_of(folders: Sequence[Path]) -> list[str]:
+    """The commands that made these folders, as far as they were kept, each once and in order."""
+    records = [
+        json.loads(file.read_text(encoding="utf-8")) for folder in folders if (file := folder / _RECORD).is_file()
+    ]
+    return list(dict.fromkeys(command for record in records for command in record["training"]["commands"]))
 
 
 def read_samples(data: Path) -> list[Sample]:

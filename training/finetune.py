@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from aiface_runtime.images import load_rgb
 
 from .calibrate import calibrate
-from .data import Sample, balanced_weights, read_samples, train_and_val
+from .data import Sample, balanced_weights, commands_of, read_samples, train_and_val, write_record
 from .model import ImageProcessor, start_from
 from .recipe import Recipe
 
@@ -125,28 +124,27 @@ def finetune(
     """
     samples = [sample for place in data for sample in read_samples(place)]
     train, val = train_and_val(samples, recipe.seed)
-    run = output / "run"
-    model, processor = _train(train, val, run, recipe, init=init or Path(recipe.init), resume=resume)
+    run, start = output / "run", init or Path(recipe.init)
+    model, processor = _train(train, val, run, recipe, start=start, resume=resume)
     model.save_pretrained(output)
     processor.save_pretrained(output)
     fitted = calibrate(output, val, lambda photos: tqdm(photos, desc="calibrating", unit="photo"))
     training = {
-        "commands": [command] if command else [],
+        "commands": [*commands_of([*data, start]), *([command] if command else [])],
         "recipe": {name: value for name, value in asdict(recipe).items() if name not in ("licence", "limits")},
         "train_photos": Counter(sample.source for sample in train),
         "val_photos": Counter(sample.source for sample in val),
     }
-    about = {"licence": recipe.licence, "limits": recipe.limits, "training": training, **fitted}
-    (output / "aiface.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    write_record(output, {"licence": recipe.licence, "limits": recipe.limits, "training": training, **fitted})
     shutil.rmtree(run)
     return output
 
 
 def _train(
-    train: Sequence[Sample], val: Sequence[Sample], run: Path, recipe: Recipe, *, init: Path, resume: bool
+    train: Sequence[Sample], val: Sequence[Sample], run: Path, recipe: Recipe, *, start: Path, resume: bool
 ) -> tuple[PreTrainedModel, ImageProcessor]:
     set_seed(recipe.seed)
-    model, processor = start_from(init, recipe.image_size)
+    model, processor = start_from(start, recipe.image_size)
     for name, parameter in model.named_parameters():
         parameter.requires_grad = not any(name.startswith(prefix) for prefix in recipe.freeze)
     trainer = _BalancedTrainer(

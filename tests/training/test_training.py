@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from aiface_runtime import Classifier
+from aiface_runtime.images import load_rgb
 
 # transformers' Trainer and the exporters warn of their own futures.
 pytestmark = [
@@ -121,6 +122,20 @@ def test_a_run_that_was_cut_off_goes_on(
     assert main([*command, "--resume"]) == 0
     assert (tmp_path / "run" / "aiface.json").is_file()
     assert not (tmp_path / "run" / "run").exists()
+
+
+def test_twins_are_the_train_reals_and_no_others(shared_data: Path, painted: Path, tmp_path: Path) -> None:
+    command = ["twins", str(painted), "--autoencoder", str(shared_data.parent / "weights" / "taef2"), "-o"]
+    assert main([*command, str(tmp_path / "twins")]) == 0
+    twins = read_samples(tmp_path / "twins")
+    originals = [sample for sample in read_samples(painted) if (sample.split, sample.label) == ("train", "real")]
+    assert len(twins) == len(originals)
+    for twin, original in zip(twins, originals, strict=True):
+        assert (twin.label, twin.split, twin.generator) == ("ai", "train", "TAEF2")
+        ours, theirs = load_rgb(twin.path).astype(int), load_rgb(original.path).astype(int)
+        difference = np.abs(ours - theirs[: ours.shape[0], : ours.shape[1]]).mean()
+        assert 0.1 < difference < 10, "the same picture, but not the same pixels"
+    assert main([*command[:3], str(painted), "-o", str(tmp_path / "none")]) == 1
 
 
 def test_a_backbone_keeps_its_features(tmp_path: Path) -> None:
