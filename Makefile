@@ -1,11 +1,12 @@
 # make run [IMAGES="a.jpg b.png"]   an answer about photos; without IMAGES about a portrait that matplotlib ships
+# make model                         the bundled model again, from ../shared (an hour or so on 2 cores)
 # make test                         ruff, mypy --strict and the tests
 # Each sets itself up in a virtual environment of its own under .venv/.
 PYTHON ?= python3
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 
-.PHONY: run test clean
+.PHONY: run test model clean
 .DELETE_ON_ERROR:
 
 run: .venv/run/.ready

@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,7 +81,9 @@ def _finetune(args: argparse.Namespace) -> None:
     recipe = load_recipe(args.recipe)
     if args.samples is not None:
         recipe = replace(recipe, samples=args.samples)
-    print(finetune(args.data, args.output, recipe, init=args.init, resume=args.resume, command=args.command))
+    with redirect_stdout(sys.stderr):  # the Trainer prints its progress
+        folder = finetune(args.data, args.output, recipe, init=args.init, resume=args.resume, command=args.command)
+    print(folder)
 
 
 def _twins(args: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -113,10 +114,11 @@ def train_and_val(samples: Sequence[Sample], seed: int, val_share: float = 0.1) 
     train = [sample for sample in samples if sample.split == "train"]
     val = [sample for sample in samples if sample.split == "val"]
     unsplit = [sample for sample in samples if not sample.split]
+    share = 0.0 if val else val_share
     for label in LABELS:
         group = [sample for sample in unsplit if sample.label == label]
         random.Random(seed).shuffle(group)  # noqa: S311
-        held_out = 0 if val else max(1, round(val_share * len(group))) if group else 0
+        held_out = math.ceil(share * len(group))
         val, train = val + group[:held_out], train + group[held_out:]
     for name, split in (("train", train), ("val", val)):
         if {sample.label for sample in split} != set(LABELS):

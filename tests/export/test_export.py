@@ -76,6 +76,7 @@ def save(folder: Path, family: str, labels: dict[str, Any] | None = None) -> Pat
     model = make(**(labels or LABELS))
     with torch.no_grad():
         model.classifier.weight.mul_(20.0)
+        model.train()(torch.randn(16, 3, 64, 64))  # gives BatchNorm the statistics of what flows through
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
@@ -168,7 +169,7 @@ def unknown_processing(folder: Path) -> None:
     [
         (break_config, "lacks config.json"),
         (break_weights, "weights cannot be loaded"),
-        (swap_weights, "do not fit its config"),
+        (swap_weights, "its weights"),
         (not_a_classifier, "not an image classifier"),
         (silent_labels, "--ai-label"),
         (unknown_processing, "does not give the original's answers"),

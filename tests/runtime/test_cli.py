@@ -170,7 +170,7 @@ def test_a_bar_at_a_terminal_only(inputs: Path) -> None:
 
     album = inputs / "many"
     album.mkdir()
-    for number in range(300):
+    for number in range(150):
         shutil.copy(inputs / "good.jpg", album / f"{number}.jpg")
     leader, follower = pty.openpty()
     with subprocess.Popen(
@@ -182,6 +182,6 @@ def test_a_bar_at_a_terminal_only(inputs: Path) -> None:
         lines = process.stdout.read().splitlines()
     shown = os.read(leader, 100_000).decode()
     os.close(leader)
-    assert len([json.loads(line) for line in lines]) == 300
-    assert "/300" in shown
+    assert len([json.loads(line) for line in lines]) == 150
+    assert "/150" in shown
     assert shown.endswith("\x1b[2K")
