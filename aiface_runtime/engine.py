@@ -14,7 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from .errors import BackendNotInstalledError, DeviceUnavailableError, ManifestError, ModelCorruptError, UsageError
+from .errors import (
+    BackendNotInstalledError,
+    DeviceUnavailableError,
+    InferenceError,
+    ManifestError,
+    ModelCorruptError,
+    UsageError,
+)
 from .manifest import KEY, Manifest, parse_manifest
 from .threads import usable_cores
 
@@ -35,6 +42,7 @@ PROVIDERS: dict[str, str] = {
 }
 _DEVICE_OF = {provider: device for device, provider in PROVIDERS.items()}
 _AUTO = ("cuda", "cpu")  # the others change the numbers or compile for minutes: by name only
+_BROKEN_FILE = ("InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel")  # onnxruntime's names for them
 _QUIET = 4  # onnxruntime's severity "fatal": errors reach the caller as exceptions
 
 
@@ -115,14 +123,14 @@ class Engine:
         self.fallback: str | None = None
         if providers is not None:
             self._providers = list(providers)
-            self._session = self._open_named(self._providers)
+            self._session = self._open(self._providers)
         elif device == "auto":
             self._session = self._open_best()
         else:
             self._providers = [PROVIDERS[device]]
             if problem := device_problem(device):
                 raise DeviceUnavailableError(_no_device(device, problem))
-            self._session = self._open_named(self._providers)
+            self._session = self._open(self._providers)
         self._pid = os.getpid()
         first = self._session.get_providers()[0]
         self.device: str = _DEVICE_OF.get(first, first)
@@ -138,10 +146,19 @@ class Engine:
 
         Returns:
             float32 `[N, C]` in the order of the manifest's labels.
+
+        Raises:
+            InferenceError: The device failed, for want of memory for instance.
         """
         if os.getpid() != self._pid:
             self._reopen_after_fork()
-        probabilities: NDArray[np.float32] = self._session.run([self._output], {self._input: batch})[0]
+        try:
+            probabilities: NDArray[np.float32] = self._session.run([self._output], {self._input: batch})[0]
+        except Exception as error:
+            raise InferenceError(
+                f"{self._path} failed on {self.device!r} with {len(batch)} photos ({_first_line(error)}); "
+                "try a smaller batch or device='cpu'"
+            ) from error
         return probabilities
 
     def _reopen_after_fork(self) -> None:
@@ -165,41 +182,31 @@ class Engine:
             problem = device_problem(device)
             if problem is None:
                 try:
-                    return self._open_named(self._providers)
+                    return self._open(self._providers)
                 except DeviceUnavailableError as error:
                     problem = str(error)
             reasons.append(f"{device}: {problem}")
         raise AssertionError("the CPU is always tried last")
 
-    def _open_named(self, providers: Sequence[str]) -> Any:
-        """Open, and hold onnxruntime to the first provider: it would fall back to the CPU without a word."""
-        device = _DEVICE_OF.get(providers[0], providers[0])
-        try:
-            session = self._open(providers)
-        except ModelCorruptError:
-            raise
-        except Exception as error:  # onnxruntime's exceptions derive from Exception only
-            raise DeviceUnavailableError(_no_device(device, _first_line(error))) from error
-        if session.get_providers()[0] != providers[0]:
-            raise DeviceUnavailableError(_no_device(device, "its libraries could not be loaded"))
-        return session
-
     def _open(self, providers: Sequence[str]) -> Any:
+        """Open, and hold onnxruntime to the first provider: left alone it would take the CPU without a word."""
         ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        broken: tuple[type[Exception], ...] = tuple(
-            getattr(ort.capi.onnxruntime_pybind11_state, name)
-            for name in ("InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel", "NotImplemented")
-        )
+        device = _DEVICE_OF.get(providers[0], providers[0])
         try:
             # Without enable_fallback=0 a failing provider prints to stdout and becomes the CPU.
-            return ort.InferenceSession(str(self._path), options, providers=list(providers), enable_fallback=0)
-        except broken as error:
-            raise ModelCorruptError(f"{self._path}: onnxruntime cannot open it ({_first_line(error)})") from error
+            session = ort.InferenceSession(str(self._path), options, providers=list(providers), enable_fallback=0)
+        except Exception as error:  # onnxruntime's exceptions derive from Exception only
+            if device == "cpu" or type(error).__name__ in _BROKEN_FILE:
+                raise ModelCorruptError(f"{self._path}: onnxruntime cannot open it ({_first_line(error)})") from error
+            raise DeviceUnavailableError(_no_device(device, _first_line(error))) from error
+        if session.get_providers()[0] != providers[0]:
+            raise DeviceUnavailableError(_no_device(device, "its libraries could not be loaded"))
+        return session
 
     def _read_manifest(self) -> Manifest:
         text = self._session.get_modelmeta().custom_metadata_map.get(KEY)

@@ -16,6 +16,7 @@ AifaceError
 │   └── ModelClosedError (RuntimeError)     used after close()
 ├── BackendNotInstalledError (ImportError)  no onnxruntime
 ├── DeviceUnavailableError (RuntimeError)   the device that was asked for cannot be had
+├── InferenceError (RuntimeError)           the device failed while the model ran
 └── UsageError (ValueError)                 an argument that makes no sense
 ```
 
@@ -125,6 +126,12 @@ class DeviceUnavailableError(AifaceError, RuntimeError):
     """The device that was asked for by name cannot be had."""
 
     code = "device_unavailable"
+
+
+class InferenceError(AifaceError, RuntimeError):
+    """The device failed while the model ran."""
+
+    code = "inference"
 
 
 class UsageError(AifaceError, ValueError):
