@@ -14,7 +14,7 @@ from PIL import Image
 
 from aiface_runtime import Classifier
 from aiface_runtime.errors import InputError
-from aiface_runtime.images import PHOTO_SUFFIXES, load_rgb
+from aiface_runtime.images import PHOTO_SUFFIXES, ImageInput, load_rgb
 
 from .errors import ParityError, SourceError
 from .source import Source
@@ -51,7 +51,7 @@ class Parity:
         }
 
 
-def proof_photos(folder: Path | None, limit: int = 64) -> tuple[str, list[NDArray[np.uint8]]]:
+def proof_photos(folder: Path | None, limit: int = 64) -> tuple[str, Sequence[ImageInput]]:
     """Real photos to compare on, and what they are.
 
     Args:
@@ -66,15 +66,14 @@ def proof_photos(folder: Path | None, limit: int = 64) -> tuple[str, list[NDArra
         return "cuts of matplotlib's sample portrait", _portrait_cuts()
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
     chosen = paths[:: max(1, -(-len(paths) // limit))]
-    photos = []
-    for path in chosen:
+    if not chosen:
+        raise SourceError(f"{folder}: no photos to prove parity on; pass a folder of them with --images")
+    for path in chosen:  # now, not after minutes of conversion
         try:
-            photos.append(load_rgb(path))
+            load_rgb(path)
         except InputError as error:
             raise SourceError(f"parity photos: {error}") from error
-    if not photos:
-        raise SourceError(f"{folder}: no photos to prove parity on; pass a folder of them with --images")
-    return f"{len(photos)} of the {len(paths)} photos in {folder.name}/", photos
+    return f"{len(chosen)} of the {len(paths)} photos in {folder.name}/", chosen
 
 
 def _portrait_cuts() -> list[NDArray[np.uint8]]:
@@ -95,7 +94,7 @@ def _portrait_cuts() -> list[NDArray[np.uint8]]:
     return [np.asarray(cut) for cut in cuts]
 
 
-def compare(source: Source, file: Path, photos: Sequence[NDArray[np.uint8]]) -> Parity:
+def compare(source: Source, file: Path, photos: Sequence[ImageInput]) -> Parity:
     """Compare the file, through the runtime, with the original on the same photos."""
     expected = source.probabilities(photos)
     with Classifier(file, device="cpu") as classifier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from aiface_runtime.images import ImageInput, load_rgb
 from aiface_runtime.manifest import CenterCrop, Filter, Resize, ResizeShorter, Step
 
 from .errors import SourceError
@@ -66,11 +67,11 @@ class Source:
     offset: NDArray[np.float32]
     notes: dict[str, Any]
 
-    def probabilities(self, photos: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def probabilities(self, photos: Iterable[ImageInput]) -> NDArray[np.float32]:
         """The original's own answers.
 
         Args:
-            photos: uint8 RGB `[H, W, 3]`, any sizes.
+            photos: Anything that the runtime takes; decoded by the runtime, so that only what follows is compared.
 
         Returns:
             float32 `[N, C]`, by transformers' image processor, its model and softmax.
@@ -78,7 +79,7 @@ class Source:
         rows = []
         with torch.inference_mode():
             for photo in photos:  # one at a time: what a user of the checkpoint does
-                features = self.processor(Image.fromarray(photo), return_tensors="pt")
+                features = self.processor(Image.fromarray(load_rgb(photo)), return_tensors="pt")
                 rows.append(self.model(**features).logits.softmax(-1)[0].numpy())
         return np.stack(rows)
 

@@ -42,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     except (DataError, ExportError, AifaceError) as error:
-        print(f"aiface-train: {error}", file=sys.stderr)
+        # An error of a data worker brings its whole traceback along; its last line is the message.
+        message = str(error).strip().splitlines()[-1]
+        print(f"aiface-train: {message}", file=sys.stderr)
         return 1
     return 0
 
@@ -71,6 +73,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
     parser.add_argument("--split", action="append", choices=("train", "val", "test"), help="default: val")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="where the figures go, beside stdout")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="what stdout gets (default: text)")
     parser.set_defaults(run=_evaluate)
 
 
@@ -99,15 +102,16 @@ def _twins(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from .data import read_samples
+    from .data import check_files, read_samples
     from .evaluate import as_text, evaluate, score
 
     wanted = args.split or ["val"]
     samples = read_samples(args.data)
     if any(sample.split for sample in samples):
         samples = [sample for sample in samples if sample.split in wanted]
+    check_files(samples)
     p_ai = score(args.model, samples, lambda items: tqdm(items, total=len(samples), unit="photo"))
     report = {"command": args.command, "splits": evaluate(samples, p_ai)}
     if args.output:
         args.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(as_text(report["splits"]))
+    print(json.dumps(report, indent=2) if args.format == "json" else as_text(report["splits"]))

@@ -126,6 +126,17 @@ def train_and_val(samples: Sequence[Sample], seed: int, val_share: float = 0.1) 
     return train, val
 
 
+def check_files(samples: Sequence[Sample]) -> None:
+    """Find out before hours of work that photos are missing.
+
+    Raises:
+        DataError: Some listed photo is not there.
+    """
+    missing = [sample.path for sample in samples if not sample.path.is_file()]
+    if missing:
+        raise DataError(f"{missing[0]}: is listed but not there ({len(missing)} of {len(samples)} photos are missing)")
+
+
 def balanced_weights(samples: Sequence[Sample]) -> list[float]:
     """Drawing weights: both labels equally often, and within a label each source by the square root of its size."""
     sizes = Counter((sample.label, sample.source) for sample in samples)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, roc_auc_score, roc_curve
 
 from aiface_runtime import Classifier
-from aiface_runtime.images import load_rgb
 
 from .data import DataError, Sample
 
@@ -38,8 +37,8 @@ def score(model: str, samples: Sequence[Sample], progress: Callable[[Iterable[An
 
         source = read_source(Path(model))
         ai = [source.labels.index(label) for label in source.ai_labels]
-        rows = [source.probabilities([load_rgb(sample.path)])[0, ai].sum() for sample in progress(samples)]
-        return np.array(rows, dtype=np.float64)
+        paths = (sample.path for sample in progress(samples))
+        return source.probabilities(paths)[:, ai].sum(axis=1, dtype=np.float64)
     with Classifier(model) as classifier:
         answers = classifier.predict_many((sample.path for sample in samples), on_error="raise")
         return np.array([answer.p_ai for answer in progress(answers)], dtype=np.float64)

@@ -21,7 +21,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from aiface_runtime.images import load_rgb
 
 from .calibrate import calibrate
-from .data import Sample, balanced_weights, commands_of, read_samples, train_and_val, write_record
+from .data import Sample, balanced_weights, check_files, commands_of, read_samples, train_and_val, write_record
 from .model import ImageProcessor, start_from
 from .recipe import Recipe
 
@@ -124,6 +124,7 @@ def finetune(
     """
     samples = [sample for place in data for sample in read_samples(place)]
     train, val = train_and_val(samples, recipe.seed)
+    check_files([*train, *val])
     run, start = output / "run", init or Path(recipe.init)
     model, processor = _train(train, val, run, recipe, start=start, resume=resume)
     model.save_pretrained(output)

@@ -17,6 +17,7 @@ from aiface_training.evaluate import evaluate
 from aiface_training.transforms import PhotoChain
 from PIL import Image
 from transformers import (
+    EvalPrediction,
     MobileNetV2Config,
     MobileNetV2ForImageClassification,
     SwinConfig,
@@ -111,14 +112,19 @@ def test_a_run_that_was_cut_off_goes_on(
 ) -> None:
     command = ["finetune", str(painted), "-o", str(tmp_path / "run"), "--recipe", str(recipe), "--init", str(swin)]
 
-    def stop(*_: object) -> None:
-        raise PowerCutError
+    evaluations = []
+
+    def fail_at_the_second(prediction: EvalPrediction) -> dict[str, float]:
+        evaluations.append(prediction)
+        if len(evaluations) == 2:
+            raise PowerCutError
+        return {"auc": 0.5}
 
     with monkeypatch.context() as patch:
-        patch.setattr("aiface_training.finetune.calibrate", stop)
+        patch.setattr("aiface_training.finetune._metrics", fail_at_the_second)
         with pytest.raises(PowerCutError):
             main(command)
-    assert (tmp_path / "run" / "run" / "checkpoint-24").is_dir()
+    assert [path.name for path in (tmp_path / "run" / "run").glob("checkpoint-*")] == ["checkpoint-12"]
     assert main([*command, "--resume"]) == 0
     assert (tmp_path / "run" / "aiface.json").is_file()
     assert not (tmp_path / "run" / "run").exists()
