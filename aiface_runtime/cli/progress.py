@@ -33,12 +33,12 @@ class Progress(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        item = next(self._items)
+        now = time.monotonic()
+        if self._terminal and self._done and now - self._started > _PATIENCE and now - self._drawn > _REFRESH:
+            self._draw(now)
+        item = next(self._items)  # the bar stands while this works
         self._clear()  # what the caller prints for this item starts on a clean line
         self._done += 1
-        now = time.monotonic()
-        if self._terminal and now - self._started > _PATIENCE and now - self._drawn > _REFRESH:
-            self._draw(now)
         return item
 
     def __enter__(self) -> Self:
