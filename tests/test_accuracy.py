@@ -12,12 +12,14 @@ from sklearn.metrics import roc_auc_score
 
 
 def test_auc_on_val_is_what_the_manifest_says(shared_data: Path) -> None:
-    command = [sys.executable, "-m", "aiface_runtime", "predict", "--format", "jsonl", str(shared_data / "val")]
+    command = [sys.executable, "-P", "-m", "aiface_runtime", "predict", "--format", "jsonl", str(shared_data / "val")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     records = [json.loads(line) for line in done.stdout.splitlines()]
     target = [Path(record["input"]).parent.name == "ai" for record in records]
     auc = roc_auc_score(target, [record["p_ai"] for record in records])
-    shown = subprocess.run([sys.executable, "-m", "aiface_runtime", "models", "show"], capture_output=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-P", "-m", "aiface_runtime", "models", "show"], capture_output=True, check=True
+    )
     claimed = json.loads(shown.stdout)["evaluation"]["splits"]["val"]["overall"]
     assert len(records) == claimed["n_real"] + claimed["n_ai"]
     assert auc == pytest.approx(claimed["auc"], abs=0.002)

@@ -17,7 +17,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 def aiface(*arguments: str | Path, stdin: bytes | None = None, cwd: Path | None = None) -> Done:
-    command = [sys.executable, "-m", "aiface_runtime", *map(str, arguments)]
+    command = [sys.executable, "-P", "-m", "aiface_runtime", *map(str, arguments)]
     done = subprocess.run(command, input=stdin, capture_output=True, check=False, cwd=cwd)
     return Done(command, done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -136,7 +136,7 @@ def test_wrong_usage() -> None:
 
 
 def test_a_reader_that_leaves_early_is_no_error(inputs: Path) -> None:
-    command = f"{sys.executable} -m aiface_runtime predict {' good.jpg' * 200} | head -n 1"
+    command = f"{sys.executable} -P -m aiface_runtime predict {' good.jpg' * 200} | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=inputs)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
@@ -174,7 +174,7 @@ def test_a_bar_at_a_terminal_only(inputs: Path) -> None:
         shutil.copy(inputs / "good.jpg", album / f"{number}.jpg")
     leader, follower = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "aiface_runtime", "predict", "--format", "jsonl", str(album)],
+        [sys.executable, "-P", "-m", "aiface_runtime", "predict", "--format", "jsonl", str(album)],
         stdout=subprocess.PIPE, stderr=follower,
     ) as process:  # fmt: skip
         os.close(follower)

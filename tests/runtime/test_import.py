@@ -23,7 +23,7 @@ FORBIDDEN = (
 
 
 def python(code: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, check=True)
     return done.stdout
 
 
@@ -66,7 +66,7 @@ sys.modules["onnxruntime"] = None
 from aiface_runtime.cli import main
 sys.exit(main(["predict", "any.jpg"]))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert 'pip install "aiface[cpu]"' in done.stderr
     assert 'pip install "aiface[gpu]"' in done.stderr
