@@ -38,7 +38,8 @@ def score(model: str, samples: Sequence[Sample], progress: Callable[[Iterable[An
         source = read_source(Path(model))
         ai = [source.labels.index(label) for label in source.ai_labels]
         paths = (sample.path for sample in progress(samples))
-        return source.probabilities(paths)[:, ai].sum(axis=1, dtype=np.float64)
+        of_ai: Scores = source.probabilities(paths)[:, ai].sum(axis=1, dtype=np.float64)
+        return of_ai
     with Classifier(model) as classifier:
         answers = classifier.predict_many((sample.path for sample in samples), on_error="raise")
         return np.array([answer.p_ai for answer in progress(answers)], dtype=np.float64)
