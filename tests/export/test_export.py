@@ -70,13 +70,15 @@ FAMILIES: dict[str, tuple[Callable[..., torch.nn.Module], Any]] = {
 
 
 def save(folder: Path, family: str, labels: dict[str, Any] | None = None) -> Path:
-    """A checkpoint with random weights, scaled so that answers differ clearly between photos."""
+    """A checkpoint with random weights whose answers differ clearly between photos."""
     make, processor = FAMILIES[family]
     torch.manual_seed(0)
     model = make(**(labels or LABELS))
+    photos = torch.nn.functional.interpolate(torch.randn(16, 3, 4, 4), size=(64, 64), mode="bicubic")
     with torch.no_grad():
-        model.classifier.weight.mul_(20.0)
-        model.train()(torch.randn(16, 3, 64, 64))  # gives BatchNorm the statistics of what flows through
+        model.train()(photos)  # gives BatchNorm the statistics of what flows through
+        model.classifier.weight.div_(model.eval()(photos).logits.std(0).mean())
+        model.classifier.bias.sub_(model(photos).logits.mean(0))
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
