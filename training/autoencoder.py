@@ -8,6 +8,7 @@ autoencoder of a latent diffusion model differs from its original in nothing but
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,6 +23,7 @@ from torch import nn
 from aiface_runtime.images import load_rgb
 
 from .data import DataError, Sample, write_record
+from .model import has_bfloat16
 
 _WIDTH, _LATENT, _STAGES = 64, 32, 3
 _MULTIPLE = 2**_STAGES  # sides that the encoder can halve _STAGES times
@@ -94,7 +96,9 @@ def load_taef2(folder: Path) -> nn.Module:
             part.load_state_dict(torch.load(folder / name, weights_only=True, map_location="cpu"))
         except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
             raise DataError(f"{folder / name}: not the weights of TAEF2 ({error})") from error
-    return network.eval().bfloat16()
+    network.to(torch.bfloat16 if has_bfloat16() else torch.float32)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in torch's stubs
+    return network.eval()
 
 
 def reconstruct(network: nn.Module, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -102,17 +106,25 @@ def reconstruct(network: nn.Module, photo: NDArray[np.uint8]) -> NDArray[np.uint
 
     Args:
         network: From RGB `[1, 3, H, W]` in [0, 1] to the same.
-        photo: uint8 RGB `[H, W, 3]`; up to 7 rows and columns are cut off, so that its sides are multiples of 8.
+        photo: uint8 RGB `[H, W, 3]`, sides multiples of 8.
 
     Returns:
-        uint8 RGB of the cut size.
+        uint8 RGB of the same size.
     """
-    height, width = (side // _MULTIPLE * _MULTIPLE for side in photo.shape[:2])
-    pixels = torch.from_numpy(photo[:height, :width].copy()).permute(2, 0, 1)[None].bfloat16() / 255
+    pixels = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].to(next(network.parameters()).dtype) / 255
     with torch.inference_mode():
         made = network(pixels.contiguous(memory_format=torch.channels_last)).float().clamp(0, 1)
     twin: NDArray[np.uint8] = (made[0].permute(1, 2, 0) * 255).round().byte().numpy()
     return twin
+
+
+def _cut(photo: Image.Image, size: int) -> Image.Image:
+    """Shrunk to a shorter side of `size`, if it is larger, and cut to sides that the encoder can halve."""
+    if min(photo.size) > size:
+        photo = photo.resize(
+            [max(size, round(side * size / min(photo.size))) for side in photo.size], Image.Resampling.LANCZOS
+        )
+    return photo.crop((0, 0, *(side // _MULTIPLE * _MULTIPLE for side in photo.size)))
 
 
 def write_twins(
@@ -120,12 +132,23 @@ def write_twins(
     autoencoder: Path,
     output: Path,
     progress: Callable[[Iterable[Sample]], Iterable[Sample]],
+    *,
+    size: int = 224,
+    per_source: int = 400,
     command: str = "",
 ) -> Path:
-    """Write the AI twin of every real train photo as PNG, with a manifest that `read_samples` takes.
+    """Write real train photos and their AI twins as PNG, with a manifest that `read_samples` takes.
 
-    Twins that are there already are kept, so a run that was cut off goes on where it was. `command`, what the user
-    typed, is kept for the record of the runs that use the twins.
+    Pairs that are there already are kept, so a run that was cut off goes on where it was.
+
+    Args:
+        samples: Labelled photos.
+        autoencoder: Folder of its weights.
+        output: Folder of the pairs.
+        progress: Wraps an iterable to show how far it is.
+        size: Larger photos are first shrunk to this shorter side, in pixels, the original of the pair as well.
+        per_source: At most so many photos of a source, the first ones.
+        command: What the user typed, for the record of the runs that use the pairs.
 
     Returns:
         The manifest.
@@ -133,21 +156,33 @@ def write_twins(
     Raises:
         DataError: There is no real photo to train on, or the autoencoder cannot be used.
     """
-    reals = [sample for sample in samples if sample.label == "real" and sample.split in ("train", "")]
+    seen: Counter[str] = Counter()
+    reals = []
+    for sample in samples:
+        if sample.label == "real" and sample.split in ("train", "") and seen[sample.source] < per_source:
+            seen[sample.source] += 1
+            reals.append(sample)
     if not reals:
         raise DataError("no real photos of the train split to make twins of")
     network = load_taef2(autoencoder)
     output.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for number, sample in enumerate(progress(reals)):
-        twin = output / f"{number:06d}-{sample.path.stem}.png"
+        original, twin = (output / f"{number:06d}-{sample.path.stem}-{kind}.png" for kind in ("original", "twin"))
         if not twin.exists():
-            draft = twin.with_suffix(".part")
-            Image.fromarray(reconstruct(network, load_rgb(sample.path))).save(draft, "PNG", compress_level=1)
-            draft.replace(twin)
-        rows.append((twin.name, "ai", "train", "taef2-twins", "TAEF2"))
+            photo = _cut(Image.fromarray(load_rgb(sample.path)), size)
+            _save(photo, original)
+            _save(Image.fromarray(reconstruct(network, np.asarray(photo))), twin)
+        rows.append((original.name, "real", "train", sample.source, "", ""))
+        rows.append((twin.name, "ai", "train", "taef2-twins", "TAEF2", original.name))
     manifest = output / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("path", "label", "split", "source", "generator"), *rows])
+        csv.writer(file).writerows([("path", "label", "split", "source", "generator", "original"), *rows])
     write_record(output, {"training": {"commands": [command] if command else []}})
     return manifest
+
+
+def _save(photo: Image.Image, file: Path) -> None:
+    draft = file.with_suffix(".part")  # a run that is cut off leaves no half picture
+    photo.save(draft, "PNG", compress_level=1)
+    draft.replace(file)

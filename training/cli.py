@@ -64,7 +64,9 @@ def _add_finetune(parser: argparse.ArgumentParser) -> None:
 def _add_twins(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
     parser.add_argument("--autoencoder", type=Path, required=True, metavar="DIR", help="TAEF2's encoder and decoder")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the twins go")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the pairs go")
+    parser.add_argument("--size", type=int, default=224, metavar="PX", help="shorter side to shrink to (default: 224)")
+    parser.add_argument("--per-source", type=int, default=400, metavar="N", help="photos a source (default: 400)")
     parser.set_defaults(run=_twins)
 
 
@@ -96,7 +98,16 @@ def _twins(args: argparse.Namespace) -> None:
     from .data import read_samples
 
     samples = read_samples(args.data)
-    print(write_twins(samples, args.autoencoder, args.output, lambda items: tqdm(items, unit="photo"), args.command))
+    made = write_twins(
+        samples,
+        args.autoencoder,
+        args.output,
+        lambda items: tqdm(items, unit="photo"),
+        size=args.size,
+        per_source=args.per_source,
+        command=args.command,
+    )
+    print(made)
 
 
 def _evaluate(args: argparse.Namespace) -> None:

@@ -6,7 +6,6 @@ import csv
 import json
 import math
 import random
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,7 @@ class Sample:
         source: The collection it came from; the unit of balanced sampling and of reporting.
         generator: What made it; empty for a real photo or where nobody knows.
         split: `train`, `val`, `test`, or empty where the data does not say.
+        original: The real photo that an AI twin was made of; None for every other photo.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class Sample:
     source: str
     generator: str = ""
     split: str = ""
+    original: Path | None = None
 
     @property
     def target(self) -> int:
@@ -66,8 +67,9 @@ def commands_of(folders: Sequence[Path]) -> list[str]:
 def read_samples(data: Path) -> list[Sample]:
     """Read a manifest (CSV), a folder that has a `manifest.csv`, or folders named after the labels.
 
-    A manifest has columns `path` (relative to itself) and `label`, and may have `split`, `source` and `generator`. In a
-    plain folder the nearest parent named real, human, ai or fake is the label, one named train, val or test the split.
+    A manifest has columns `path` (relative to itself) and `label`, and may have `split`, `source`, `generator` and
+    `original` (the real photo that an AI twin was made of, relative to the manifest too). In a plain folder the nearest
+    parent named real, human, ai or fake is the label, one named train, val or test the split.
 
     Raises:
         DataError: There is nothing usable at `data`; the message says what was expected.
@@ -96,8 +98,9 @@ def _from_manifest(manifest: Path) -> Iterator[Sample]:
                 raise DataError(f"{where}: label {row['label']!r} is neither real nor ai")
             if split not in ("", *SPLITS):
                 raise DataError(f"{where}: split {split!r} is none of {', '.join(SPLITS)}")
-            path = manifest.parent / row["path"]
-            yield Sample(path, label, row.get("source") or label, row.get("generator") or "", split)
+            original = manifest.parent / row["original"] if row.get("original") else None
+            source, generator = row.get("source") or label, row.get("generator") or ""
+            yield Sample(manifest.parent / row["path"], label, source, generator, split, original)
 
 
 def _from_folders(root: Path) -> Iterator[Sample]:
@@ -135,12 +138,3 @@ def check_files(samples: Sequence[Sample]) -> None:
     missing = [sample.path for sample in samples if not sample.path.is_file()]
     if missing:
         raise DataError(f"{missing[0]}: is listed but not there ({len(missing)} of {len(samples)} photos are missing)")
-
-
-def balanced_weights(samples: Sequence[Sample]) -> list[float]:
-    """Drawing weights: both labels equally often, and within a label each source by the square root of its size."""
-    sizes = Counter((sample.label, sample.source) for sample in samples)
-    totals: Counter[str] = Counter()
-    for (label, _), size in sizes.items():
-        totals[label] += size**0.5
-    return [sizes[sample.label, sample.source] ** -0.5 / totals[sample.label] for sample in samples]

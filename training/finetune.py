@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
-from torch.utils.data import Dataset, WeightedRandomSampler
+from torch.utils.data import Dataset
 from tqdm import tqdm
 from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
@@ -21,9 +21,10 @@ from transformers.trainer_utils import get_last_checkpoint
 from aiface_runtime.images import load_rgb
 
 from .calibrate import calibrate
-from .data import Sample, balanced_weights, check_files, commands_of, read_samples, train_and_val, write_record
-from .model import ImageProcessor, start_from
+from .data import Sample, check_files, commands_of, read_samples, train_and_val, write_record
+from .model import ImageProcessor, has_bfloat16, start_from
 from .recipe import Recipe
+from .sampling import Draw, PairedDraws
 
 Example = dict[str, Any]
 
@@ -37,11 +38,10 @@ class _TrainPhotos(Dataset[Example]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> Example:
-        sample = self.samples[index]
-        # torch's generator is seeded per worker and epoch by the Trainer: the run's seed fixes every draw.
-        rng = np.random.default_rng(int(torch.randint(2**62, ())))
-        photo = self._chain(Image.fromarray(load_rgb(sample.path)), rng)
+    def __getitem__(self, draw: Draw) -> Example:
+        sample = self.samples[draw.sample]
+        rng = np.random.default_rng(draw.seed)
+        photo = self._chain(Image.fromarray(load_rgb(sample.path)), rng, gentle=draw.gentle)
         return {"pixels": np.asarray(photo).transpose(2, 0, 1).copy(), "label": sample.target}
 
 
@@ -76,18 +76,15 @@ def _collate(processor: ImageProcessor) -> Callable[[list[Example]], dict[str, t
     return collate
 
 
-class _BalancedTrainer(Trainer):
-    """The Trainer, drawing examples balanced by source instead of by file."""
+class _PairedTrainer(Trainer):
+    """The Trainer, drawing examples by `PairedDraws` instead of by file."""
 
-    def __init__(self, *, samples: Sequence[Sample], draws: int, **kwargs: Any) -> None:
+    def __init__(self, *, draws: PairedDraws, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._samples, self._draws = samples, draws
+        self._draws = draws
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> WeightedRandomSampler:  # noqa: ARG002
-        generator = torch.Generator().manual_seed(self.args.seed)
-        return WeightedRandomSampler(
-            balanced_weights(self._samples), self._draws, replacement=True, generator=generator
-        )
+    def _get_train_sampler(self, train_dataset: Any = None) -> PairedDraws:  # noqa: ARG002
+        return self._draws
 
 
 def _metrics(prediction: EvalPrediction) -> dict[str, float]:
@@ -148,9 +145,9 @@ def _train(
     model, processor = start_from(start, recipe.image_size)
     for name, parameter in model.named_parameters():
         parameter.requires_grad = not any(name.startswith(prefix) for prefix in recipe.freeze)
-    trainer = _BalancedTrainer(
-        samples=train,
-        draws=recipe.samples // recipe.batch_size * recipe.batch_size,
+    count = recipe.samples // recipe.batch_size * recipe.batch_size
+    trainer = _PairedTrainer(
+        draws=PairedDraws(train, count, twins=recipe.twins, gentle=recipe.chain.gentle, seed=recipe.seed),
         model=model.to(memory_format=torch.channels_last),  # type: ignore[call-arg] # transformers wraps .to
         args=_arguments(run, recipe),
         data_collator=_collate(processor),
@@ -176,7 +173,7 @@ def _arguments(run: Path, recipe: Recipe) -> TrainingArguments:
         label_smoothing_factor=recipe.label_smoothing,
         lr_scheduler_type="cosine",
         warmup_ratio=0.05,
-        bf16=recipe.bf16,
+        bf16=recipe.bf16 and has_bfloat16(),
         use_cpu=not torch.cuda.is_available(),
         seed=recipe.seed,
         dataloader_num_workers=1,

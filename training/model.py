@@ -102,3 +102,11 @@ def _square_crop(processor: ImageProcessor, image_size: int) -> ImageProcessor:
         image_mean=processor.image_mean,
         image_std=processor.image_std,
     )
+
+
+def has_bfloat16() -> bool:
+    """Whether the device computes in bfloat16 itself; a CPU that has to emulate it takes tens of times as long."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

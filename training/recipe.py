@@ -26,7 +26,8 @@ class Recipe:
         label_smoothing: Share of the target spread over both labels.
         freeze: Name prefixes of parameters that stay as they were.
         evaluations: How often val is measured during the run; the best step by AUC is kept.
-        bf16: Run the network in bfloat16 autocast.
+        twins: Share of the AI photos drawn that are twins, where the data has any.
+        bf16: Run the network in bfloat16 autocast, where the device has it.
         seed: Of everything random.
         licence: Of the checkpoint that comes out.
         limits: What users of the model must know, for its card.
@@ -42,6 +43,7 @@ class Recipe:
     label_smoothing: float
     freeze: tuple[str, ...]
     evaluations: int
+    twins: float
     bf16: bool
     seed: int
     licence: str

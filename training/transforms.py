@@ -27,8 +27,10 @@ class PhotoChain:
 
     Attributes:
         size: Side of the square result, in pixels.
-        gentle: Share of examples that are only cropped a little, shrunk a little and recoded well, so that fine traces
-            survive to be learned; the others go through everything.
+        gentle: Share of the twin pairs, at the start of a run, that are only cropped a little, shrunk a little and
+            recoded well, so that fine traces survive to be learned; everything else goes through everything.
+        level: Larger photos are first shrunk to a random shorter side from the first to the second of these, in
+            pixels, so that a source's resolution says nothing of it.
         min_area: Smallest share of the photo's area that a crop keeps, in the full chain.
         small: Shortest side that the full chain may shrink a photo to, in pixels.
         recode: Chance of a JPEG or WebP pass; the full chain may do two.
@@ -37,16 +39,20 @@ class PhotoChain:
 
     size: int = 224
     gentle: float = 0.5
+    level: tuple[int, int] = (160, 256)
     min_area: float = 0.35
     small: int = 96
     recode: float = 0.6
     style: float = 0.4
 
-    def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    def __call__(self, image: Image.Image, rng: np.random.Generator, *, gentle: bool = False) -> Image.Image:
         """Turn an RGB photo of any size into a `size` x `size` training example."""
+        level = _between(*self.level, rng)
+        if level < min(image.size):
+            image = _to_shorter(image, level, rng)
         if rng.random() < 0.5:
             image = ImageOps.mirror(image)
-        chain = self._gently if rng.random() < self.gentle else self._fully
+        chain = self._gently if gentle else self._fully
         return chain(image, rng).resize((self.size, self.size), Image.Resampling.BICUBIC)
 
     def _gently(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -61,7 +67,7 @@ class PhotoChain:
         if rng.random() < self.recode / 2:  # a first life: recoded before it is resized
             image = _recode(image, 35, rng)
         image = _resample(image, self.small, round(1.5 * min(image.size)), rng)
-        image = _soften(image, rng)
+        image = _frame(_soften(image, rng), rng)
         return _recode(image, 35, rng) if rng.random() < self.recode else image
 
 
@@ -97,9 +103,16 @@ def _style(image: Image.Image, chance: float, rng: np.random.Generator) -> Image
 
 
 def _resample(image: Image.Image, small: int, large: int, rng: np.random.Generator) -> Image.Image:
-    """To a random shorter side between the two by a random filter: no source keeps its own resolution."""
-    small, large = sorted((small, large))
-    scale = np.exp(rng.uniform(np.log(small), np.log(large))) / min(image.size)
+    """To a random shorter side between the two: no source keeps its own resolution."""
+    return _to_shorter(image, _between(min(small, large), max(small, large), rng), rng)
+
+
+def _between(small: int, large: int, rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(np.log(small), np.log(large))))
+
+
+def _to_shorter(image: Image.Image, shorter: float, rng: np.random.Generator) -> Image.Image:
+    scale = shorter / min(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, _FILTERS[rng.integers(len(_FILTERS))])
 
@@ -116,6 +129,15 @@ def _soften(image: Image.Image, rng: np.random.Generator) -> Image.Image:
         pixels = pixels + rng.normal(0.0, rng.uniform(1.0, 8.0), pixels.shape).astype(np.float32)
         return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
     return image
+
+
+def _frame(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Now and then bars of one colour, as screenshots and letterboxed pictures have them."""
+    if rng.random() >= 0.05:
+        return image
+    left, top, right, bottom = (int(rng.uniform(0.0, 0.1) * min(image.size)) for _ in range(4))
+    colour = tuple(int(level) for level in rng.integers(0, 256, size=3))
+    return ImageOps.expand(image, (left, top, right, bottom), fill=colour)
 
 
 def _recode(image: Image.Image, least: int, rng: np.random.Generator) -> Image.Image:

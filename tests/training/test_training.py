@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from aiface_export.cli import main as export
 from aiface_training.calibrate import expected_calibration_error, fit_temperature, operating_points
 from aiface_training.cli import main
-from aiface_training.data import DataError, Sample, balanced_weights, read_samples, train_and_val
+from aiface_training.data import DataError, Sample, read_samples, train_and_val
 from aiface_training.evaluate import evaluate
+from aiface_training.sampling import PairedDraws
 from aiface_training.transforms import PhotoChain
 from PIL import Image
 from transformers import (
@@ -45,12 +47,13 @@ weight_decay = 0.0
 label_smoothing = 0.0
 freeze = ["mobilenet_v2.conv_stem."]
 evaluations = 2
+twins = 0.5
 bf16 = false
 seed = 1
 licence = "Apache-2.0"
 limits = "For tests."
 [chain]
-gentle = 1.0
+gentle = 0.5
 """
 
 
@@ -131,17 +134,31 @@ def test_a_run_that_was_cut_off_goes_on(
 
 
 def test_twins_are_the_train_reals_and_no_others(shared_data: Path, painted: Path, tmp_path: Path) -> None:
-    command = ["twins", str(painted), "--autoencoder", str(shared_data.parent / "weights" / "taef2"), "-o"]
-    assert main([*command, str(tmp_path / "twins")]) == 0
-    twins = read_samples(tmp_path / "twins")
-    originals = [sample for sample in read_samples(painted) if (sample.split, sample.label) == ("train", "real")]
-    assert len(twins) == len(originals)
+    made, size = tmp_path / "twins", 96
+    command = [
+        "twins",
+        str(painted),
+        "--size",
+        str(size),
+        "--autoencoder",
+        str(shared_data.parent / "weights" / "taef2"),
+    ]
+    assert main([*command, "-o", str(made)]) == 0
+    photos = [sample for sample in read_samples(painted) if (sample.split, sample.label) == ("train", "real")]
+    samples = read_samples(made)
+    originals = [sample for sample in samples if sample.label == "real"]
+    twins = [sample for sample in samples if sample.label == "ai"]
+    assert len(twins) == len(originals) == len(photos)
+    assert [twin.original for twin in twins] == [original.path for original in originals]
     for twin, original in zip(twins, originals, strict=True):
-        assert (twin.label, twin.split, twin.generator) == ("ai", "train", "TAEF2")
+        assert (twin.split, twin.generator) == ("train", "TAEF2")
         ours, theirs = load_rgb(twin.path).astype(int), load_rgb(original.path).astype(int)
-        difference = np.abs(ours - theirs[: ours.shape[0], : ours.shape[1]]).mean()
-        assert 0.1 < difference < 10, "the same picture, but not the same pixels"
-    assert main([*command[:3], str(painted), "-o", str(tmp_path / "none")]) == 1
+        assert ours.shape == theirs.shape
+        assert min(ours.shape[:2]) <= size
+        assert 0.1 < np.abs(ours - theirs).mean() < 10, "the same picture, but not the same pixels"
+    assert main([*command, "--per-source", "5", "-o", str(tmp_path / "few")]) == 0
+    assert len(read_samples(tmp_path / "few")) == 10
+    assert main([*command[:-1], str(painted), "-o", str(tmp_path / "none")]) == 1
 
 
 def test_a_backbone_keeps_its_features(tmp_path: Path) -> None:
@@ -191,22 +208,43 @@ def test_the_shared_backbone_fits(shared_data: Path) -> None:
 
 
 def test_the_chain_makes_one_size_and_repeats_with_its_seed(painted: Path) -> None:
-    chain = PhotoChain(size=64, gentle=0.5)
+    chain = PhotoChain(size=64)
     for path in sorted((painted / "val" / "real").iterdir()):
         with Image.open(path) as photo:
             made = [chain(photo.convert("RGB"), np.random.default_rng(seed)) for seed in (1, 1, 2)]
-        assert {image.size for image in made} == {(64, 64)}
+            gentle = chain(photo.convert("RGB"), np.random.default_rng(1), gentle=True)
+        assert {image.size for image in (*made, gentle)} == {(64, 64)}
         assert made[0].tobytes() == made[1].tobytes()
         assert made[0].tobytes() != made[2].tobytes()
 
 
-def test_sampling_is_balanced_by_label_and_softened_by_source() -> None:
+def test_draws_are_balanced_by_label_and_softened_by_source() -> None:
     counts = {("real", "a"): 900, ("real", "b"): 100, ("ai", "c"): 25}
-    samples = [Sample(Path("x"), label, source) for (label, source), n in counts.items() for _ in range(n)]
-    weights = np.array(balanced_weights(samples))
-    share = {key: sum(w for w, s in zip(weights, samples, strict=True) if (s.label, s.source) == key) for key in counts}
-    assert share["real", "a"] + share["real", "b"] == pytest.approx(share["ai", "c"])
-    assert share["real", "a"] == pytest.approx(3 * share["real", "b"])
+    samples = [
+        Sample(Path(f"{source}{n}"), label, source) for (label, source), many in counts.items() for n in range(many)
+    ]
+    drawn = Counter(
+        (samples[draw.sample].label, samples[draw.sample].source)
+        for draw in PairedDraws(samples, 4000, twins=0.5, gentle=1.0, seed=1)
+    )
+    assert drawn["ai", "c"] == 2000
+    assert drawn["real", "a"] == pytest.approx(1500, rel=0.1)  # three times b's, the square root of nine times as many
+    assert drawn["real", "b"] == pytest.approx(500, rel=0.1)
+
+
+def test_a_twin_comes_with_its_original_under_the_same_chain() -> None:
+    reals = [Sample(Path(f"r{n}"), "real", "r") for n in range(20)]
+    twins = [Sample(Path(f"t{n}"), "ai", "t", original=Path(f"r{n}")) for n in range(10)]
+    samples = [*reals, *twins, *(Sample(Path(f"a{n}"), "ai", "a") for n in range(10))]
+    draws = list(PairedDraws(samples, 4000, twins=0.4, gentle=0.5, seed=1))
+    assert draws == list(PairedDraws(samples, 4000, twins=0.4, gentle=0.5, seed=1))
+    pairs = [pair for pair in zip(draws[::2], draws[1::2], strict=True) if samples[pair[0].sample].original]
+    assert len(pairs) == pytest.approx(800, rel=0.1)
+    assert all(samples[twin.sample].original == samples[real.sample].path for twin, real in pairs)
+    assert all(twin[1:] == real[1:] for twin, real in pairs)
+    assert sum(draw.gentle for draw in draws) == 2 * sum(twin.gentle for twin, _ in pairs), "only pairs are gentle"
+    early, late = (sum(twin.gentle for twin, _ in half) for half in (pairs[:400], pairs[400:]))
+    assert early > 1.5 * late > 0
 
 
 def test_reading_manifests_and_folders(painted: Path, tmp_path: Path) -> None:
