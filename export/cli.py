@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="aiface-export",
         description="Turn a transformers checkpoint folder into one self-describing ONNX file, and prove its answers.",
     )
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="folder with config, weights and image processor")
+    parser.add_argument("source", metavar="SOURCE", help="folder with config, weights and image processor")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="the file to write")
     parser.add_argument("--images", type=Path, metavar="DIR", help="real photos for the proof (default: a portrait)")
     parser.add_argument("--ai-label", action="append", default=[], metavar="LABEL", help="a label that means AI")

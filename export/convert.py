@@ -1,31 +1,27 @@
-"""The network → the graph that ships, by optimum or by torch.onnx's dynamo exporter.
+"""The network → the graph that ships, by whichever of the source's exporters serves it best.
 
-optimum is tried first and kept unless it refuses the family or the other's graph measurably runs or opens faster.
+The preferred exporter is kept unless it refuses the network or another's graph measurably runs or opens faster.
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
-import torch
 
 from .errors import ConversionError
 from .fold import IMAGE, fold
 from .source import Source, first_line
 
-OPSET = 18
 _WORSE = {"latency_ms": 1.1, "open_ms": 1.5}  # ratios from which the other takes over; less is timing noise
 
 
@@ -43,24 +39,29 @@ class Conversion:
     exporter: str
     trials: dict[str, dict[str, object]]
 
+    @property
+    def opset(self) -> int:
+        """Version of the standard operators."""
+        return next(int(entry.version) for entry in self.graph.opset_import if entry.domain in ("", "ai.onnx"))
+
 
 def convert(source: Source) -> Conversion:
-    """Convert by both exporters and keep the better graph.
+    """Convert by each exporter and keep the best graph.
 
     Raises:
-        ConversionError: Both refuse.
+        ConversionError: All refuse.
     """
     graphs: dict[str, onnx.ModelProto] = {}
     trials: dict[str, dict[str, Any]] = {}
-    for name, exporter in _EXPORTERS.items():
+    for name, exporter in source.exporters().items():
         try:
             with _quiet():
-                graphs[name] = fold(exporter(source), source)
+                graphs[name] = fold(exporter(), source)
             trials[name] = {"nodes": len(graphs[name].graph.node)}
         except Exception as error:  # noqa: BLE001 kept in the trials; exporters fail in every way there is
             trials[name] = {"error": f"{type(error).__name__}: {first_line(error)}"}
     if not graphs:
-        raise ConversionError(f"{source.folder}: no exporter takes this network: {trials}")
+        raise ConversionError(f"{source.place}: no exporter takes this network: {trials}")
     for name, measured in _measure(graphs, source).items():
         trials[name] |= measured
     as_good = [name for name in graphs if all(_as_good(trials[name], trials[other]) for other in graphs)]
@@ -72,48 +73,15 @@ def _as_good(trial: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(trial[figure] <= ratio * other[figure] for figure, ratio in _WORSE.items())
 
 
-def _by_optimum(source: Source) -> onnx.ModelProto:
-    from optimum.exporters.onnx import main_export
-
-    with tempfile.TemporaryDirectory() as folder:
-        main_export(
-            str(source.folder),
-            folder,
-            task="image-classification",
-            opset=OPSET,
-            do_validation=False,
-            no_post_process=True,
-        )
-        return onnx.load(Path(folder) / "model.onnx")
-
-
-def _by_dynamo(source: Source) -> onnx.ModelProto:
-    program = torch.onnx.export(
-        source.model,
-        (torch.zeros(2, 3, source.height, source.width),),
-        input_names=["pixel_values"],
-        output_names=["logits"],
-        dynamic_shapes={"pixel_values": {0: torch.export.Dim("batch")}},
-        opset_version=OPSET,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-    if program is None:  # what torch's signature allows
-        raise ConversionError("torch.onnx.export returned nothing")
-    return program.model_proto
-
-
-_EXPORTERS: dict[str, Callable[[Source], onnx.ModelProto]] = {"optimum": _by_optimum, "torch.onnx dynamo": _by_dynamo}
-
-
 def _measure(graphs: dict[str, onnx.ModelProto], source: Source, rounds: int = 9) -> dict[str, dict[str, float]]:
     """Median milliseconds to open a graph and to run one photo on one thread; they take turns, so noise hits all."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     models = {name: graph.SerializeToString() for name, graph in graphs.items()}
-    photo = np.random.default_rng(0).integers(0, 256, (1, source.height, source.width, 3), dtype=np.uint8)
+    photo = np.random.default_rng(0).integers(
+        0, 256, (1, source.preparation.height, source.preparation.width, 3), dtype=np.uint8
+    )
     opened: dict[str, list[float]] = {name: [] for name in graphs}
     ran: dict[str, list[float]] = {name: [] for name in graphs}
     for _ in range(rounds):

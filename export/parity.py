@@ -27,12 +27,14 @@ class Parity:
     """How far the file's answers are from the original's.
 
     Attributes:
+        reference: What the original computed with.
         images: Photos compared.
         max_difference: Largest difference of any probability.
         mean_difference: Mean over photos and labels.
         agreement: Share of photos with the same likeliest label, 0 to 1.
     """
 
+    reference: str
     images: int
     max_difference: float
     mean_difference: float
@@ -41,7 +43,7 @@ class Parity:
     def to_json(self, photos: str) -> dict[str, Any]:
         """As the manifest keeps it; `photos` says what was compared."""
         return {
-            "reference": "transformers image processor and model, float32, eager",
+            "reference": self.reference,
             "photos": photos,
             "images": self.images,
             "max_difference": self.max_difference,
@@ -102,7 +104,7 @@ def compare(source: Source, file: Path, photos: Sequence[ImageInput]) -> Parity:
         actual = np.array([list(answer.scores.values()) for answer in answers])
     difference = np.abs(actual - expected)
     agreement = (actual.argmax(1) == expected.argmax(1)).mean()
-    return Parity(len(photos), float(difference.max()), float(difference.mean()), float(agreement))
+    return Parity(source.reference, len(photos), float(difference.max()), float(difference.mean()), float(agreement))
 
 
 def check(parity: Parity, name: str) -> None:

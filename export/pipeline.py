@@ -15,10 +15,11 @@ import onnx
 from aiface_runtime import AifaceError, __version__
 from aiface_runtime.manifest import KEY, SCHEMA, parse_manifest, step_to_json
 
-from .convert import OPSET, Conversion, convert
+from .convert import Conversion, convert
 from .errors import ExportError, ParityError
 from .parity import Parity, check, compare, proof_photos
-from .source import Source, read_source
+from .source import Source
+from .sources import open_source
 
 # Where training recorded nothing: the plain threshold of a two-class softmax, with no uncertain band.
 _PLAIN_POINTS = {"balanced": {"real_below": 0.5, "ai_from": 0.5}}
@@ -43,7 +44,7 @@ class Exported:
 
 
 def export(
-    checkpoint: Path,
+    place: str,
     file: Path,
     *,
     images: Path | None = None,
@@ -56,7 +57,7 @@ def export(
     """Convert, prove and write.
 
     Args:
-        checkpoint: A transformers checkpoint folder.
+        place: What `open_source` takes.
         file: The `.onnx` to write; replaced only when everything succeeded.
         images: Folder of real photos for the proof; None for cuts of a portrait that matplotlib ships.
         ai_label: Labels that mean AI-generated, where their names do not say.
@@ -71,9 +72,9 @@ def export(
     if file.suffix != ".onnx":
         raise ExportError(f"{file}: the output must end in .onnx")
     photos_are, photos = proof_photos(images)
-    progress(f"reading {checkpoint}")
-    source = read_source(checkpoint, ai_label)
-    progress(f"converting {source.model.config.model_type} by optimum and torch.onnx (minutes for a transformer)")
+    progress(f"reading {place}")
+    source = open_source(place, ai_label)
+    progress(f"converting {source.record['architecture']} by {' and '.join(source.exporters())} (it may take minutes)")
     conversion = convert(source)
     document = _document(source, conversion) | {"name": name or file.stem, "version": model_version}
     document["export"]["command"] = command
@@ -85,11 +86,11 @@ def export(
             draft = Path(folder) / file.name
             _write(conversion.graph, document, draft)
             parity = compare(source, draft, photos)
-            check(parity, str(checkpoint))
+            check(parity, place)
             _write(conversion.graph, document | {"parity": parity.to_json(photos_are)}, draft)
             draft.replace(file)
     except AifaceError as error:  # before OSError: some are both
-        raise ParityError(f"{checkpoint}: the runtime cannot use the converted graph ({error})") from error
+        raise ParityError(f"{place}: the runtime cannot use the converted graph ({error})") from error
     except OSError as error:
         raise ExportError(f"{file}: cannot be written ({error.strerror or error}); nothing was kept") from error
     return Exported(file, file.stat().st_size, parity, conversion.exporter)
@@ -112,25 +113,21 @@ def _document(source: Source, conversion: Conversion) -> dict[str, Any]:
         "labels": list(source.labels),
         "ai_labels": list(source.ai_labels),
         "input": {
-            "height": source.height,
-            "width": source.width,
+            "height": source.preparation.height,
+            "width": source.preparation.width,
             "channels": "rgb",
-            "steps": [step_to_json(step) for step in source.steps],
+            "network_channels": source.preparation.channels,
+            "steps": [step_to_json(step) for step in source.preparation.steps],
         },
         "operating_points": training.get("operating_points", _PLAIN_POINTS),
         "calibration": training.get("calibration", _NO_CALIBRATION),
         "evaluation": source.notes.get("evaluation"),
         "training": training.get("training"),
-        "source": {
-            "framework": "transformers",
-            "architecture": type(source.model).__name__,
-            "checkpoint": source.folder.resolve().name,
-            "weights_sha256": source.sha256,
-        },
+        "source": dict(source.record),
         "export": {
             "exporter": conversion.exporter,
             "trials": conversion.trials,
-            "opset": OPSET,
+            "opset": conversion.opset,
             "versions": {
                 package: version(package)
                 for package in ("torch", "transformers", "optimum-onnx", "onnx", "onnxslim", "onnxruntime")

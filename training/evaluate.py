@@ -33,9 +33,9 @@ def score(model: str, samples: Sequence[Sample], progress: Callable[[Iterable[An
         ExportError: The checkpoint cannot be used.
     """
     if Path(model).is_dir():
-        from aiface_export.source import read_source
+        from aiface_export.sources import open_source
 
-        source = read_source(Path(model))
+        source = open_source(model)
         ai = [source.labels.index(label) for label in source.ai_labels]
         paths = (sample.path for sample in progress(samples))
         of_ai: Scores = source.probabilities(paths)[:, ai].sum(axis=1, dtype=np.float64)

@@ -18,10 +18,10 @@ from PIL import Image
 from transformers import (
     AutoImageProcessor,
     AutoModelForImageClassification,
+    LevitImageProcessor,
     MobileNetV2Config,
     MobileNetV2ForImageClassification,
     MobileNetV2ImageProcessor,
-    MobileViTImageProcessor,
     SwinConfig,
     SwinForImageClassification,
     ViTConfig,
@@ -162,8 +162,8 @@ def silent_labels(folder: Path) -> None:
 
 
 def unknown_processing(folder: Path) -> None:
-    """A processor that swaps red and blue, which the exporter does not know of: only the proof can notice."""
-    MobileViTImageProcessor(size={"shortest_edge": 64}, crop_size=SIZE).save_pretrained(folder)
+    """A processor that resizes by a rule of its own, which the exporter does not know of: only the proof can notice."""
+    LevitImageProcessor(size={"shortest_edge": 64}, crop_size=SIZE).save_pretrained(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,23 @@
+"""Which reader opens what the user named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .source import Source
+
+
+def open_source(place: str, ai_label: Sequence[str] = ()) -> Source:
+    """Open a checkpoint.
+
+    Args:
+        place: A transformers checkpoint folder.
+        ai_label: Labels that mean AI-generated, where their names do not say.
+
+    Raises:
+        SourceError: There is nothing there that can be exported.
+    """
+    from .from_transformers import read_transformers
+
+    return read_transformers(Path(place), ai_label)
