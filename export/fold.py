@@ -13,6 +13,7 @@ from .source import Preparation, Source
 
 IMAGE, PROBABILITIES = "image", "probabilities"
 BEFORE, AFTER = "before/", "after/"  # prefixes of the names of the nodes added here
+SQUASHING = ("Softmax", "Sigmoid")  # operators that turn logits into probabilities
 _LEAST_PROBABILITY = 1e-12  # what float32 can tell from 0 without its logarithm running off
 
 
@@ -57,7 +58,7 @@ def _uncover_logits(graph: onnx.ModelProto) -> bool:
     """Cut off the last softmax or sigmoid; False where the graph does not end in one."""
     output = graph.graph.output[0]
     last = next(node for node in graph.graph.node if output.name in node.output)
-    if last.op_type not in ("Softmax", "Sigmoid"):
+    if last.op_type not in SQUASHING:
         return False
     graph.graph.node.remove(last)
     output.name = last.input[0]

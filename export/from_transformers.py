@@ -20,7 +20,7 @@ from transformers import AutoConfig, AutoModelForImageClassification, Pretrained
 from aiface_runtime.images import ImageInput, load_rgb
 
 from .errors import ConversionError, SourceError
-from .labels import ai_labels
+from .labels import ai_labels, labels_of
 from .processor import ImageProcessor, preparation, read_processor
 from .source import Source, first_line
 
@@ -126,18 +126,6 @@ def read_transformers(folder: Path, ai_label: Sequence[str] = (), place: str = "
         model=model,
         processor=processor,
     )
-
-
-def labels_of(config: Mapping[str, Any], place: str) -> tuple[str, ...]:
-    """A configuration's labels in output order.
-
-    Raises:
-        SourceError: They are not numbered from 0 on without a gap, or there is only one.
-    """
-    id2label = {int(index): str(label) for index, label in (config.get("id2label") or {}).items()}
-    if sorted(id2label) != list(range(len(id2label))) or len(id2label) < 2:
-        raise SourceError(f"{place}: its config.json needs id2label with two labels or more, numbered from 0")
-    return tuple(id2label[index] for index in range(len(id2label)))
 
 
 def _check_files(folder: Path) -> None:

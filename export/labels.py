@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .errors import SourceError
 
@@ -11,6 +12,18 @@ _AI = frozenset(
     ("ai", "aigenerated", "aigen", "artificial", "fake", "deepfake", "generated", "synthetic", "gan", "diffusion")
 )
 _REAL = frozenset(["real", "human", "hum", "notai", "authentic", "photo", "genuine", "natural", "nature"])
+
+
+def labels_of(config: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    """A configuration's labels in output order.
+
+    Raises:
+        SourceError: They are not numbered from 0 on without a gap, or there is only one.
+    """
+    id2label = {int(index): str(label) for index, label in (config.get("id2label") or {}).items()}
+    if sorted(id2label) != list(range(len(id2label))) or len(id2label) < 2:
+        raise SourceError(f"{place}: its config.json needs id2label with two labels or more, numbered from 0")
+    return tuple(id2label[index] for index in range(len(id2label)))
 
 
 def ai_labels(labels: Sequence[str], chosen: Sequence[str] = ()) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,6 @@ from .convert import Conversion, convert
 from .errors import ExportError, ParityError
 from .parity import Parity, check, compare, proof_photos
 from .source import Source
-from .sources import open_source
 
 # Where training recorded nothing: the plain threshold of a two-class softmax, with no uncertain band.
 _PLAIN_POINTS = {"balanced": {"real_below": 0.5, "ai_from": 0.5}}
@@ -44,11 +43,10 @@ class Exported:
 
 
 def export(
-    place: str,
+    source: Source,
     file: Path,
     *,
     images: Path | None = None,
-    ai_label: Sequence[str] = (),
     name: str | None = None,
     model_version: str = "1",
     command: str = "",
@@ -57,10 +55,9 @@ def export(
     """Convert, prove and write.
 
     Args:
-        place: What `open_source` takes.
+        source: What to convert.
         file: The `.onnx` to write; replaced only when everything succeeded.
         images: Folder of real photos for the proof; None for cuts of a portrait that matplotlib ships.
-        ai_label: Labels that mean AI-generated, where their names do not say.
         name: The model's name; None for the file's.
         model_version: The model's own version.
         command: What the user typed, for the record.
@@ -72,8 +69,6 @@ def export(
     if file.suffix != ".onnx":
         raise ExportError(f"{file}: the output must end in .onnx")
     photos_are, photos = proof_photos(images)
-    progress(f"reading {place}")
-    source = open_source(place, ai_label)
     progress(f"converting {source.record['architecture']} by {' and '.join(source.exporters())} (it may take minutes)")
     conversion = convert(source)
     document = _document(source, conversion) | {"name": name or file.stem, "version": model_version}
@@ -86,11 +81,11 @@ def export(
             draft = Path(folder) / file.name
             _write(conversion.graph, document, draft)
             parity = compare(source, draft, photos)
-            check(parity, place)
+            check(parity, source.place)
             _write(conversion.graph, document | {"parity": parity.to_json(photos_are)}, draft)
             draft.replace(file)
     except AifaceError as error:  # before OSError: some are both
-        raise ParityError(f"{place}: the runtime cannot use the converted graph ({error})") from error
+        raise ParityError(f"{source.place}: the runtime cannot use the converted graph ({error})") from error
     except OSError as error:
         raise ExportError(f"{file}: cannot be written ({error.strerror or error}); nothing was kept") from error
     return Exported(file, file.stat().st_size, parity, conversion.exporter)

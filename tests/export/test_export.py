@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
 from aiface_export.cli import main
+from aiface_export.families import FAMILIES, save_family
 from aiface_export.labels import ai_labels
 from PIL import Image
-from transformers import (
-    AutoImageProcessor,
-    AutoModelForImageClassification,
-    LevitImageProcessor,
-    MobileNetV2Config,
-    MobileNetV2ForImageClassification,
-    MobileNetV2ImageProcessor,
-    SwinConfig,
-    SwinForImageClassification,
-    ViTConfig,
-    ViTForImageClassification,
-    ViTImageProcessor,
-)
+from safetensors.torch import load_file
+from transformers import AutoImageProcessor, AutoModelForImageClassification, LevitImageProcessor
 
 from aiface_runtime import Classifier
 from aiface_runtime.errors import ManifestError
@@ -39,49 +31,15 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
-LABELS = {"id2label": {0: "real", 1: "ai"}, "label2id": {"real": 0, "ai": 1}}
-SIZE = {"height": 64, "width": 64}
+def save(folder: Path, family: str = "vit") -> Path:
+    """A small checkpoint with random weights whose answers differ clearly between photos."""
+    return save_family(family, folder, small=True)
 
 
-def swin(**labels: Any) -> torch.nn.Module:
-    config = SwinConfig(image_size=64, embed_dim=24, depths=[1, 2], num_heads=[2, 4], window_size=4, **labels)
-    return SwinForImageClassification(config)
-
-
-def vit(**labels: Any) -> torch.nn.Module:
-    config = ViTConfig(
-        image_size=64, hidden_size=48, num_hidden_layers=2, num_attention_heads=2, intermediate_size=96, **labels
-    )
-    return ViTForImageClassification(config)
-
-
-def mobilenet(**labels: Any) -> torch.nn.Module:
-    return MobileNetV2ForImageClassification(MobileNetV2Config(image_size=64, depth_multiplier=0.35, **labels))
-
-
-FAMILIES: dict[str, tuple[Callable[..., torch.nn.Module], Any]] = {
-    "swin": (
-        swin,
-        ViTImageProcessor(size=SIZE, resample=3, image_mean=[0.485, 0.456, 0.406], image_std=[0.2, 0.3, 0.4]),
-    ),
-    "vit": (vit, ViTImageProcessor(size=SIZE)),
-    "mobilenet_v2": (mobilenet, MobileNetV2ImageProcessor(size={"shortest_edge": 80}, crop_size=SIZE)),
-}
-
-
-def save(folder: Path, family: str, labels: dict[str, Any] | None = None) -> Path:
-    """A checkpoint with random weights whose answers differ clearly between photos."""
-    make, processor = FAMILIES[family]
-    torch.manual_seed(0)
-    model = make(**(labels or LABELS))
-    photos = torch.nn.functional.interpolate(torch.randn(16, 3, 4, 4), size=(64, 64), mode="bicubic")
-    with torch.no_grad():
-        model.train()(photos)  # gives BatchNorm the statistics of what flows through
-        model.classifier.weight.div_(model.eval()(photos).logits.std(0).mean())
-        model.classifier.bias.sub_(model(photos).logits.mean(0))
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+def relabel(folder: Path, labels: list[str], **more: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"id2label": dict(enumerate(labels)), "label2id": {label: str(n) for n, label in enumerate(labels)}}
+    (folder / "config.json").write_text(json.dumps(config | more))
 
 
 def reference(folder: Path, photo: Path) -> np.ndarray:
@@ -118,6 +76,7 @@ def test_the_file_gives_the_checkpoints_answers(family: str, tmp_path: Path, pho
             np.testing.assert_allclose(actual, expected, atol=1e-4)
         document = classifier.manifest.document
     assert document["export"]["exporter"] in document["export"]["trials"]
+    assert document["labels"] == list(FAMILIES[family].labels.values())
     assert document["source"]["architecture"].endswith("ForImageClassification")
     assert document["parity"]["images"] >= 10
     model = onnx.load(file, load_external_data=False)
@@ -127,7 +86,8 @@ def test_the_file_gives_the_checkpoints_answers(family: str, tmp_path: Path, pho
 
 
 def test_label_order_and_meaning_come_from_the_checkpoint(tmp_path: Path, portrait: Path) -> None:
-    folder = save(tmp_path / "vit", "vit", {"id2label": {0: "Fake", 1: "Real"}, "label2id": {"Fake": "0", "Real": "1"}})
+    folder = save(tmp_path / "vit")
+    relabel(folder, ["Fake", "Real"])
     file = tmp_path / "model.onnx"
     assert main([str(folder), "-o", str(file), "--name", "other", "--model-version", "7"]) == 0
     answer = Classifier(file).predict(portrait)
@@ -157,13 +117,26 @@ def not_a_classifier(folder: Path) -> None:
 
 
 def silent_labels(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}))
+    relabel(folder, ["LABEL_0", "LABEL_1"])
+
+
+def pickle_weights(folder: Path) -> None:
+    """A pickle that would run code if it were trusted."""
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(shutil.rmtree))
+
+
+def unknown_processor(folder: Path) -> None:
+    (folder / "preprocessor_config.json").write_text('{"image_processor_type": "NoSuchImageProcessor"}')
+
+
+def broken_processor(folder: Path) -> None:
+    (folder / "preprocessor_config.json").write_text('{"image_processor_type": ')
 
 
 def unknown_processing(folder: Path) -> None:
     """A processor that resizes by a rule of its own, which the exporter does not know of: only the proof can notice."""
-    LevitImageProcessor(size={"shortest_edge": 64}, crop_size=SIZE).save_pretrained(folder)
+    LevitImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(folder)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +147,9 @@ def unknown_processing(folder: Path) -> None:
         (swap_weights, "its weights"),
         (not_a_classifier, "not an image classifier"),
         (silent_labels, "--ai-label"),
+        (pickle_weights, "weights cannot be loaded"),
+        (unknown_processor, "NoSuchImageProcessor"),
+        (broken_processor, "preprocessor_config.json"),
         (unknown_processing, "does not give the original's answers"),
         (shutil.rmtree, "no such folder"),
     ],
@@ -181,7 +157,7 @@ def unknown_processing(folder: Path) -> None:
 def test_wrong_input_is_one_line_and_writes_nothing(
     damage: Callable[[Path], None], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = save(tmp_path / "vit", "vit")
+    folder = save(tmp_path / "vit")
     damage(folder)
     out = tmp_path / "out"
     out.mkdir()
@@ -192,6 +168,38 @@ def test_wrong_input_is_one_line_and_writes_nothing(
     assert len(complaints) == 1
     assert says in complaints[0]
     assert [path.read_text() for path in out.iterdir()] == ["what was there before"]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    """The file system refuses to write more than 20 kB."""
+    folder, file = save(tmp_path / "vit"), tmp_path / "out" / "model.onnx"
+    file.parent.mkdir()
+    file.write_text("what was there before")
+    limited = (
+        "import resource, sys; from aiface_export.cli import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); sys.exit(main())"
+    )
+    # optimum writes to the temporary folder too, where the same limit makes it fail: then the other exporter serves.
+    command = [sys.executable, "-P", "-c", limited, str(folder), "-o", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"aiface-export: {file}: cannot be written")
+    assert [path.read_text() for path in file.parent.iterdir()] == ["what was there before"]
+
+
+def test_the_seeds_folder(tmp_path: Path, photos: list[Path]) -> None:
+    """Weights as a pickle of tensors only, and a processor named as transformers no longer names it."""
+    folder = save(tmp_path / "seed", "swin")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    expected = np.array([reference(folder, photo) for photo in photos])
+    (folder / "model.safetensors").unlink()
+    processor = json.loads((folder / "preprocessor_config.json").read_text())
+    old = {"image_processor_type": "ViTFeatureExtractor", "feature_extractor_type": "ViTFeatureExtractor"}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor | old))
+    assert main([str(folder), "-o", str(tmp_path / "seed.onnx")]) == 0
+    with Classifier(tmp_path / "seed.onnx", device="cpu") as classifier:
+        actual = [classifier.predict(photo).p_ai for photo in photos]
+    np.testing.assert_allclose(actual, expected[:, 1], atol=1e-4)
 
 
 def test_an_onnx_file_without_manifest_is_refused(tmp_path: Path) -> None:
