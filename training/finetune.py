@@ -147,7 +147,14 @@ def _train(
         parameter.requires_grad = not any(name.startswith(prefix) for prefix in recipe.freeze)
     count = recipe.samples // recipe.batch_size * recipe.batch_size
     trainer = _PairedTrainer(
-        draws=PairedDraws(train, count, twins=recipe.twins, gentle=recipe.chain.gentle, seed=recipe.seed),
+        draws=PairedDraws(
+            train,
+            count,
+            twins=recipe.twins,
+            gentle=recipe.chain.gentle,
+            gentle_pairs=recipe.chain.gentle_pairs,
+            seed=recipe.seed,
+        ),
         model=model.to(memory_format=torch.channels_last),  # type: ignore[call-arg] # transformers wraps .to
         args=_arguments(run, recipe),
         data_collator=_collate(processor),

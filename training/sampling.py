@@ -31,20 +31,31 @@ class PairedDraws(Sampler[Draw]):
     """AI and real photos by turns, each source weighing the square root of its size.
 
     A twin is followed by its original under the same augmentation, so that the decoder's trace is all that tells the
-    two apart. Only such pairs may be gentle: among other photos the gentle chain would let the resolution and the codec
-    of a source show. Their gentle share falls linearly to nothing, so that the traces are learned where they are plain
+    two apart. Pairs have a gentle share of their own, because in them the gentle chain cannot let the resolution or the
+    codec of a source show; it moves linearly to that of the others, so that the traces are learned where they are plain
     and then followed to where they are faint.
 
     Args:
         samples: Photos of both labels.
         count: Examples in all, an even number.
         twins: Share of the AI photos that are twins, if there are any; 0 to 1.
-        gentle: Share of the pairs that are gentle at the start; 0 to 1.
+        gentle: Share of the examples that are gentle; 0 to 1.
+        gentle_pairs: Share of the pairs that are gentle at the start; 0 to 1.
         seed: Of every draw.
     """
 
-    def __init__(self, samples: Sequence[Sample], count: int, *, twins: float, gentle: float, seed: int) -> None:
-        self._count, self._gentle, self._seed = count, gentle, seed
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        count: int,
+        *,
+        twins: float,
+        gentle: float,
+        gentle_pairs: float,
+        seed: int,
+    ) -> None:
+        self._count, self._seed = count, seed
+        self._gentle, self._gentle_pairs = gentle, gentle_pairs
         weights = balanced_weights(samples)
         place = {sample.path: index for index, sample in enumerate(samples)}
         self._twins: defaultdict[int, list[int]] = defaultdict(list)
@@ -70,12 +81,12 @@ class PairedDraws(Sampler[Draw]):
             if rng.random() < self._share:
                 original = int(rng.choice(len(self._originals), p=self._originals))
                 twin = self._twins[original][rng.integers(len(self._twins[original]))]
-                gentle = bool(rng.random() < self._gentle * (1 - done / self._count))
-                seed = _seed(rng)
+                share = self._gentle_pairs + (self._gentle - self._gentle_pairs) * done / self._count
+                gentle, seed = bool(rng.random() < share), _seed(rng)
                 yield from (Draw(twin, seed, gentle), Draw(original, seed, gentle))
             else:
                 for weights in (self._ai, self._real):
-                    yield Draw(int(rng.choice(len(weights), p=weights)), _seed(rng), False)
+                    yield Draw(int(rng.choice(len(weights), p=weights)), _seed(rng), bool(rng.random() < self._gentle))
 
 
 def balanced_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:

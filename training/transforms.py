@@ -27,8 +27,9 @@ class PhotoChain:
 
     Attributes:
         size: Side of the square result, in pixels.
-        gentle: Share of the twin pairs, at the start of a run, that are only cropped a little, shrunk a little and
-            recoded well, so that fine traces survive to be learned; everything else goes through everything.
+        gentle: Share of the examples that are only cropped a little, shrunk a little and recoded well, so that fine
+            traces survive to be learned; the others go through everything.
+        gentle_pairs: The same of twin pairs at the start of a run; it moves to `gentle` by its end.
         level: Larger photos are first shrunk to a random shorter side from the first to the second of these, in
             pixels, so that a source's resolution says nothing of it.
         min_area: Smallest share of the photo's area that a crop keeps, in the full chain.
@@ -38,7 +39,8 @@ class PhotoChain:
     """
 
     size: int = 224
-    gentle: float = 0.5
+    gentle: float = 0.0
+    gentle_pairs: float = 0.6
     level: tuple[int, int] = (160, 256)
     min_area: float = 0.35
     small: int = 96

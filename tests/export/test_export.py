@@ -31,6 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
+
 def save(folder: Path, family: str = "vit") -> Path:
     """A small checkpoint with random weights whose answers differ clearly between photos."""
     return save_family(family, folder, small=True)
