@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from aiface_runtime.manifest import FILTERS
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Export one checkpoint.
@@ -17,12 +19,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="aiface-export",
-        description="Turn a transformers checkpoint folder into one self-describing ONNX file, and prove its answers.",
+        description="Turn a transformers or Keras checkpoint into one self-describing ONNX file, and prove its answers.",
     )
-    parser.add_argument("source", metavar="SOURCE", help="folder with config, weights and image processor")
+    parser.add_argument("source", metavar="SOURCE", help="transformers folder, .h5, .keras, or SavedModel")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="the file to write")
     parser.add_argument("--images", type=Path, metavar="DIR", help="real photos for the proof (default: a portrait)")
     parser.add_argument("--ai-label", action="append", default=[], metavar="LABEL", help="a label that means AI")
+    keras = parser.add_argument_group("of a Keras source, which does not say it itself")
+    keras.add_argument("--labels", type=_names, default=(), metavar="A,B", help="what its outputs, or 0 and 1, mean")
+    keras.add_argument("--channels", choices=["bgr", "rgb"], help="the order it was fed (default: bgr)")
+    keras.add_argument(
+        "--resize", choices=FILTERS, metavar="FILTER", help="how photos were resized (default: bilinear_no_antialias)"
+    )
     parser.add_argument("--name", help="the model's name (default: the file's)")
     parser.add_argument("--model-version", default="1", metavar="V", help="the model's own version (default: 1)")
     parser.add_argument("--bundle", action="store_true", help="also write the model card and index.json beside FILE")
@@ -32,12 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         from .pipeline import export
+        from .source import Hints
 
         made = export(
             args.source,
             args.output,
             images=args.images,
             ai_label=args.ai_label,
+            hints=Hints(labels=args.labels, channels=args.channels, resize=args.resize),
             name=args.name,
             model_version=args.model_version,
             command=shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)]),
@@ -59,3 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"largest difference {parity.max_difference:.1e} on {parity.images} photos, labels equal {parity.agreement:.0%}"
     )
     return 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if len(names) < 2 or "" in names or len(set(names)) != len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not two names or more, with commas between")
+    return names

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from aiface_runtime.manifest import KEY, SCHEMA, parse_manifest, step_to_json
 from .convert import Conversion, convert
 from .errors import ExportError, ParityError
 from .parity import Parity, check, compare, proof_photos
-from .source import Source
+from .source import Hints, Source
 from .sources import open_source
 
 # Where training recorded nothing: the plain threshold of a two-class softmax, with no uncertain band.
 _PLAIN_POINTS = {"balanced": {"real_below": 0.5, "ai_from": 0.5}}
 _NO_CALIBRATION = {"method": "none"}
+_FRAMEWORKS = ("torch", "transformers", "optimum-onnx", "tensorflow", "keras", "tf2onnx")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def export(
     *,
     images: Path | None = None,
     ai_label: Sequence[str] = (),
+    hints: Hints = Hints(),  # noqa: B008 frozen
     name: str | None = None,
     model_version: str = "1",
     command: str = "",
@@ -61,6 +64,7 @@ def export(
         file: The `.onnx` to write; replaced only when everything succeeded.
         images: Folder of real photos for the proof; None for cuts of a portrait that matplotlib ships.
         ai_label: Labels that mean AI-generated, where their names do not say.
+        hints: What a Keras source does not say itself.
         name: The model's name; None for the file's.
         model_version: The model's own version.
         command: What the user typed, for the record.
@@ -73,7 +77,7 @@ def export(
         raise ExportError(f"{file}: the output must end in .onnx")
     photos_are, photos = proof_photos(images)
     progress(f"reading {place}")
-    source = open_source(place, ai_label)
+    source = open_source(place, ai_label, hints)
     progress(f"converting {source.record['architecture']} by {' and '.join(source.exporters())} (it may take minutes)")
     conversion = convert(source)
     document = _document(source, conversion) | {"name": name or file.stem, "version": model_version}
@@ -128,11 +132,17 @@ def _document(source: Source, conversion: Conversion) -> dict[str, Any]:
             "exporter": conversion.exporter,
             "trials": conversion.trials,
             "opset": conversion.opset,
-            "versions": {
-                package: version(package)
-                for package in ("torch", "transformers", "optimum-onnx", "onnx", "onnxslim", "onnxruntime")
-            },
+            "versions": _versions(),
         },
         "licence": training.get("licence", "as the checkpoint's"),
         "limits": training.get("limits", "Not stated by the checkpoint."),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Of what takes part; nobody needs every framework to export from one."""
+    found = {}
+    for package in (*_FRAMEWORKS, "onnx", "onnxslim", "onnxruntime"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
