@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="aiface-export",
-        description="Turn a transformers or Keras checkpoint into one self-describing ONNX file, and prove its answers.",
+        description="Turn a transformers or Keras checkpoint into one self-describing ONNX file and prove its answers.",
     )
     parser.add_argument("source", metavar="SOURCE", help="transformers folder, .h5, .keras, or SavedModel")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="the file to write")

@@ -68,8 +68,8 @@ def read_keras(place: Path, ai_label: Sequence[str] = (), hints: Hints = Hints()
     """
     if not hints.labels:
         raise SourceError(
-            f"{place}: does not say what its outputs mean; name them with --labels, in output order, of a single sigmoid "
-            "first what 0 and then what 1 means (--labels ai,real for the seed, whose answer above 0.5 is real)"
+            f"{place}: does not say what its outputs mean; name them with --labels, in output order, of a single "
+            "sigmoid first what 0 and then what 1 means (--labels ai,real for the seed, whose answer above 0.5 is real)"
         )
     meaning = tuple(ai_labels(hints.labels, ai_label))
     network = open_network(place)

@@ -1,7 +1,7 @@
 """A network in one of Keras' three forms, opened by whichever of TensorFlow and PyTorch is installed.
 
-TensorFlow opens `.h5` and `.keras` files and SavedModel folders; PyTorch, as Keras' backend, `.h5` files and the `.keras`
-files of Keras 3. This module imports neither before it is asked to open something.
+TensorFlow opens `.h5` and `.keras` files and SavedModel folders; PyTorch, as Keras' backend, `.h5` files and the
+`.keras` files of Keras 3. This module imports neither before it is asked to open something.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ def _open_saved_model(folder: Path) -> Network:
         raise SourceError(f"{folder}: has no serving signature (serving_default); save it with model.export")
     name, pixels = _only(list(signature.structured_input_signature[1].items()), "input", folder)
     output, answer = _only(list(signature.structured_outputs.items()), "output", folder)
-    serve = tf.function(lambda image: signature(**{name: image})[output])
+    # through the loaded object, which owns the variables
+    serve = tf.function(lambda image: loaded.signatures["serving_default"](**{name: image})[output])
     shape = tuple(pixels.shape[1:])
     return Network(
         name=folder.resolve().name,
@@ -169,8 +170,7 @@ def _open_saved_model(folder: Path) -> Network:
         columns=answer.shape[-1],
         ending=_frozen_ending(signature),
         reference="the SavedModel's serving signature by tensorflow, float32",
-        # the loaded object owns the variables
-        answers=lambda pixels, _owner=loaded: serve(tf.constant(pixels)).numpy(),  # type: ignore[misc]
+        answers=lambda pixels: np.asarray(serve(tf.constant(pixels))),
         exporters={"tf2onnx": lambda: _by_tf2onnx(serve, shape)},
     )
 

@@ -24,7 +24,9 @@ def open_source(place: str, ai_label: Sequence[str] = (), hints: Hints = Hints()
     if is_keras(Path(place)):
         return read_keras(Path(place), ai_label, hints)
     if hints != Hints():
-        raise SourceError(f"{place}: says its labels and pre-processing itself; leave out --labels, --channels and --resize")
+        raise SourceError(
+            f"{place}: says its labels and pre-processing itself; leave out --labels, --channels and --resize"
+        )
     from .from_transformers import read_transformers
 
     return read_transformers(Path(place), ai_label)
