@@ -125,6 +125,7 @@ def _ending(keras: Any, model: Any) -> str:
 
 
 def _by_keras(model: Any) -> onnx.ModelProto:
+    model(np.zeros((1, *model.inputs[0].shape[1:]), dtype=np.float32))  # it refuses a model that never ran
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         model.export(file, format="onnx", verbose=False, opset_version=OPSET)

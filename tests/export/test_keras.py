@@ -94,6 +94,7 @@ def save(model: Any, place: Path) -> Path:
 @pytest.mark.parametrize("channels", ["bgr", "rgb"])
 @pytest.mark.parametrize("form", ["seed.h5", "seed.keras", "seed"])
 def test_the_file_gives_the_cards_answers(
+    *,
     form: str,
     channels: str,
     seed: Any,

@@ -20,6 +20,7 @@ def test_bilinear_without_antialias_is_opencvs(size: tuple[int, int], out: tuple
     expected = cv2.resize(pixels, out[::-1], interpolation=cv2.INTER_LINEAR)
     assert actual.dtype == np.uint8
     assert np.abs(actual.astype(int) - expected).max() <= 1
+    assert (actual != expected).mean() < 0.005, "a network answers otherwise where every eighth pixel is one level off"
 
 
 def test_bilinear_without_antialias_keeps_a_photo_that_fits() -> None:
