@@ -16,7 +16,8 @@ from .errors import ManifestError, UsageError
 KEY = "aiface"
 SCHEMA = 1
 
-Filter: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+# The last one is OpenCV's bilinear, which looks at four pixels however much it shrinks; the others are Pillow's.
+Filter: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", "bilinear_no_antialias"]
 FILTERS: tuple[Filter, ...] = get_args(Filter)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aiface_runtime.manifest import FILTERS
+
 if TYPE_CHECKING:
     from .source import Source
 
@@ -45,9 +47,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog="aiface-export adopt MODEL.onnx … makes an ONNX file that is there already self-describing.",
     )
     parser.add_argument(
-        "source", metavar="SOURCE", help="transformers checkpoint folder, or hub id org/name[@revision]"
+        "source", metavar="SOURCE", help="transformers folder, hub id org/name[@revision], .h5, .keras or SavedModel"
     )
     _add_common(parser)
+    keras = parser.add_argument_group("of a Keras source, which does not say it itself")
+    keras.add_argument("--labels", type=_names, default=(), metavar="A,B", help="what its outputs, or 0 and 1, mean")
+    keras.add_argument("--channels", choices=["bgr", "rgb"], help="the order it was fed (default: bgr)")
+    keras.add_argument(
+        "--resize", choices=FILTERS, metavar="FILTER", help="how photos were resized (default: bilinear_no_antialias)"
+    )
     return parser
 
 
@@ -105,12 +113,21 @@ def _export(args: argparse.Namespace, *, adopting: bool) -> None:
 
 
 def _opened(args: argparse.Namespace) -> Source:
+    from .source import Hints
     from .sources import open_source
 
-    return open_source(args.source, args.ai_label)
+    hints = Hints(labels=args.labels, channels=args.channels, resize=args.resize)
+    return open_source(args.source, args.ai_label, hints)
 
 
 def _adopted(args: argparse.Namespace) -> Source:
     from .from_onnx import read_onnx
 
     return read_onnx(args.source, args.processor, args.config, args.ai_label)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if len(names) < 2 or "" in names or len(set(names)) != len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not two names or more, with commas between")
+    return names

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from .source import Source
 # Where training recorded nothing: the plain threshold of a two-class softmax, with no uncertain band.
 _PLAIN_POINTS = {"balanced": {"real_below": 0.5, "ai_from": 0.5}}
 _NO_CALIBRATION = {"method": "none"}
+_FRAMEWORKS = ("torch", "transformers", "optimum-onnx", "tensorflow", "keras", "tf2onnx")
 
 
 @dataclass(frozen=True)
@@ -123,11 +125,17 @@ def _document(source: Source, conversion: Conversion) -> dict[str, Any]:
             "exporter": conversion.exporter,
             "trials": conversion.trials,
             "opset": conversion.opset,
-            "versions": {
-                package: version(package)
-                for package in ("torch", "transformers", "optimum-onnx", "onnx", "onnxslim", "onnxruntime")
-            },
+            "versions": _versions(),
         },
         "licence": training.get("licence", "as the checkpoint's"),
         "limits": training.get("limits", "Not stated by the checkpoint."),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Of what takes part; nobody needs every framework to export from one."""
+    found = {}
+    for package in (*_FRAMEWORKS, "onnx", "onnxslim", "onnxruntime"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

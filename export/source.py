@@ -12,11 +12,26 @@ import onnx
 from numpy.typing import NDArray
 
 from aiface_runtime.images import ImageInput
-from aiface_runtime.manifest import Step
+from aiface_runtime.manifest import Filter, Step
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
 Channels: TypeAlias = Literal["rgb", "bgr"]
 Head: TypeAlias = Literal["logits", "probabilities"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What the user says of a source that does not say it itself.
+
+    Attributes:
+        labels: In output order, of a single sigmoid what 0 and what 1 means; empty where the source says.
+        channels: The order in which the network was fed.
+        resize: The filter with which photos were squashed to its input's size.
+    """
+
+    labels: tuple[str, ...] = ()
+    channels: Channels | None = None
+    resize: Filter | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

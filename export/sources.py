@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .source import Source
+from .errors import SourceError
+from .from_keras import is_keras, read_keras
+from .source import Hints, Source
 
 
-def open_source(place: str, ai_label: Sequence[str] = ()) -> Source:
+def open_source(place: str, ai_label: Sequence[str] = (), hints: Hints = Hints()) -> Source:  # noqa: B008 frozen
     """Open a checkpoint.
 
     Args:
-        place: A transformers checkpoint folder, or a hub id `org/name[@revision]`.
+        place: A transformers checkpoint folder, a hub id `org/name[@revision]`, a `.h5` or `.keras` file, or a
+            SavedModel folder.
         ai_label: Labels that mean AI-generated, where their names do not say.
+        hints: What a Keras source does not say itself.
 
     Raises:
-        SourceError: There is nothing there that can be exported.
+        SourceError: There is nothing there that can be exported, or the hints are not for it.
     """
+    if is_keras(Path(place)):
+        return read_keras(Path(place), ai_label, hints)
+    if hints != Hints():
+        raise SourceError(
+            f"{place}: says its labels and pre-processing itself; leave out --labels, --channels and --resize"
+        )
     from .from_transformers import read_transformers
     from .hub import fetch, is_hub_id
 
