@@ -39,7 +39,7 @@ class KerasSource(Source):
         return rows if rows.shape[1] > 1 else np.concatenate([1 - rows, rows], axis=1)
 
     def exporters(self) -> Mapping[str, Callable[[], onnx.ModelProto]]:
-        """Keras' own, and torch.onnx's dynamo exporter where PyTorch is the backend; tf2onnx for a SavedModel."""
+        """Keras' own, or torch.onnx's dynamo exporter where PyTorch is the backend; tf2onnx for a SavedModel."""
         return self.network.exporters
 
     def _pixels(self, photo: ImageInput) -> NDArray[np.float32]:

@@ -81,13 +81,14 @@ def _open_keras(file: Path) -> Network:
     keras = _keras(file)
     model = keras.models.load_model(file, compile=False)
     inputs, outputs = _only(model.inputs, "input", file), _only(model.outputs, "output", file)
+    shape = tuple(inputs.shape[1:])
     exporters: dict[str, Callable[[], onnx.ModelProto]] = {"keras": lambda: _by_keras(model)}
-    if keras.backend.backend() == "torch":
-        exporters["torch.onnx dynamo"] = lambda: _by_dynamo(model, tuple(inputs.shape[1:]))
+    if keras.backend.backend() == "torch":  # Keras' own takes TorchScript there, whose graph gave other answers
+        exporters = {"torch.onnx dynamo": lambda: _by_dynamo(model, shape)}
     return Network(
         name=model.name,
         framework="keras",
-        shape=tuple(inputs.shape[1:]),
+        shape=shape,
         columns=outputs.shape[-1],
         ending=_ending(keras, model),
         reference=f"keras on {keras.backend.backend()}, float32",
