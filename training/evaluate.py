@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from aiface_export.calibration import Scores
+from aiface_export.errors import DataError
+from aiface_export.samples import Sample
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, roc_auc_score, roc_curve
 
 from aiface_runtime import Classifier
-
-from .data import DataError, Sample
-
-Scores = NDArray[np.float64]
 
 
 def score(model: str, samples: Sequence[Sample], progress: Callable[[Iterable[Any]], Iterable[Any]]) -> Scores:
