@@ -21,3 +21,7 @@ class ConversionError(ExportError, RuntimeError):
 
 class ParityError(ExportError, RuntimeError):
     """The converted file does not give the original's answers."""
+
+
+class PrecisionError(ExportError, RuntimeError):
+    """A variant in fewer bits cannot be made, or loses too much."""

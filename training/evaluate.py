@@ -35,9 +35,8 @@ def score(model: str, samples: Sequence[Sample], progress: Callable[[Iterable[An
         from aiface_export.sources import open_source
 
         source = open_source(model)
-        ai = [source.labels.index(label) for label in source.ai_labels]
         paths = (sample.path for sample in progress(samples))
-        of_ai: Scores = source.probabilities(paths)[:, ai].sum(axis=1, dtype=np.float64)
+        of_ai: Scores = source.probabilities(paths)[:, source.ai_columns].sum(axis=1, dtype=np.float64)
         return of_ai
     with Classifier(model) as classifier:
         answers = classifier.predict_many((sample.path for sample in samples), on_error="raise")
