@@ -47,6 +47,7 @@ def card(manifest: Manifest, size: int) -> str:
             ("Size", f"{size / 1e6:.1f} MB"),
             ("Licence", document["licence"]),
             ("Exporter", document["export"]["exporter"]),
+            ("Precision", document["export"].get("precision", {}).get("chosen", "fp32")),
             ("Calibration", _flat(document["calibration"])),
         ),
     ]
@@ -64,7 +65,19 @@ def card(manifest: Manifest, size: int) -> str:
         ]
         parts += [_evaluation(split, figures) for split, figures in evaluation["splits"].items()]
     if parity := document.get("parity"):
-        parts += ["## Parity with the checkpoint", _table(*((name, _flat(value)) for name, value in parity.items()))]
+        parts += [
+            "## Parity of the fp32 graph with the checkpoint",
+            _table(*((name, _flat(value)) for name, value in parity.items())),
+        ]
+    chosen = document["export"].get("precision", {}).get("chosen", "fp32")
+    if chosen != "fp32":
+        figures = document["export"]["precision"]["candidates"][chosen]
+        shown = {name: value for name, value in figures.items() if name != "in_float"}
+        shown["nodes in float"] = len(figures["in_float"])
+        parts += [
+            f"## {chosen} against the checkpoint",
+            _table(*((name, _flat(value)) for name, value in shown.items())),
+        ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiface_runtime.manifest import FILTERS
 
 if TYPE_CHECKING:
+    from .pipeline import Exported
     from .source import Source
+
+_IMAGES = "real photos for the proof: any folder, or real/ and ai/ or a manifest.csv (default: a portrait)"
+_PRECISION = "fewer bits where --images show that next to nothing is lost; auto: the fastest here (default: fp32)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ImportError as error:
         print(f'aiface-export: {error}; install what exporting needs: pip install "aiface[export]"', file=sys.stderr)
         return 1
-    except ExportError as error:
+    except (ExportError, OSError) as error:
         print(f"aiface-export: {error}", file=sys.stderr)
         return 1
     return 0
@@ -78,19 +83,25 @@ def _adopt_parser() -> argparse.ArgumentParser:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="the file to write")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="real photos for the proof (default: a portrait)")
+    parser.add_argument("--images", type=Path, metavar="DIR", help=_IMAGES)
     parser.add_argument("--ai-label", action="append", default=[], metavar="LABEL", help="a label that means AI")
     parser.add_argument("--name", help="the model's name (default: the file's)")
     parser.add_argument("--model-version", default="1", metavar="V", help="the model's own version (default: 1)")
+    parser.add_argument("--precision", choices=("fp32", "fp16", "int8", "auto"), default="fp32", help=_PRECISION)
+    parser.add_argument("--calibrate", type=Path, metavar="DIR", help="labelled photos to fit the probabilities on")
+    parser.add_argument("--report", type=Path, metavar="FILE.json", help="where all that was measured goes")
     parser.add_argument("--bundle", action="store_true", help="also write the model card and index.json beside FILE")
 
 
 def _export(args: argparse.Namespace, *, adopting: bool) -> None:
+    from .errors import ExportError
     from .pipeline import export
 
     def progress(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
+    if args.report and not args.report.parent.is_dir():  # now, not after minutes of conversion
+        raise ExportError(f"--report {args.report}: there is no folder {args.report.parent}; make it first")
     progress(f"reading {args.source}")
     made = export(
         _adopted(args) if adopting else _opened(args),
@@ -98,6 +109,8 @@ def _export(args: argparse.Namespace, *, adopting: bool) -> None:
         images=args.images,
         name=args.name,
         model_version=args.model_version,
+        precision=args.precision,
+        calibrate_on=args.calibrate,
         command=args.command,
         progress=progress,
     )
@@ -105,11 +118,21 @@ def _export(args: argparse.Namespace, *, adopting: bool) -> None:
         from .bundle import bundle
 
         bundle(made.file)
-    parity = made.parity
-    print(f"{made.file}: {made.size / 1e6:.1f} MB by {made.exporter}")
-    print(
-        f"largest difference {parity.max_difference:.1e} on {parity.images} photos, labels equal {parity.agreement:.0%}"
-    )
+    if args.report:
+        args.report.write_text(json.dumps(made.report(), indent=2) + "\n", encoding="utf-8")
+    print(_summary(made))
+
+
+def _summary(made: Exported) -> str:
+    parity, precision = made.parity, made.document["export"]["precision"]
+    lines = [
+        f"{made.file}: {made.size / 1e6:.1f} MB in {precision['chosen']} by {made.document['export']['exporter']}",
+        f"largest difference {parity.max_difference:.1e} on {parity.images} photos, "
+        f"labels equal {parity.agreement:.0%}",
+    ]
+    if len(precision["candidates"]) > 1:
+        lines += [_line(name, figures) for name, figures in precision["candidates"].items()]
+    return "\n".join(lines)
 
 
 def _opened(args: argparse.Namespace) -> Source:
@@ -131,3 +154,16 @@ def _names(text: str) -> tuple[str, ...]:
     if len(names) < 2 or "" in names or len(set(names)) != len(names):
         raise argparse.ArgumentTypeError(f"{text!r} is not two names or more, with commas between")
     return names
+
+
+def _line(name: str, figures: dict[str, Any]) -> str:
+    """What was found of one candidate."""
+    if "problem" in figures:
+        return f"{name}: {figures['problem']}"
+    auc = "not measured" if figures["auc"] is None else f"{figures['auc']:.4f}"
+    kept = f", {len(figures['in_float'])} nodes in float" if figures.get("in_float") else ""
+    return (
+        f"{name}: {'passed' if figures['passed'] else 'FAILED'}, largest difference {figures['max_difference']:.1e}, "
+        f"mean {figures['mean_difference']:.1e}, labels equal {figures['label_agreement']:.1%}, AUC {auc}, "
+        f"{figures['size'] / 1e6:.1f} MB, {figures['latency_ratio']:.2f} of fp32's time{kept}"
+    )

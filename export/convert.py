@@ -5,11 +5,12 @@ The preferred exporter is kept unless it refuses the network or another's graph 
 
 from __future__ import annotations
 
+import io
 import logging
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -45,8 +46,8 @@ class Conversion:
         return next(int(entry.version) for entry in self.graph.opset_import if entry.domain in ("", "ai.onnx"))
 
 
-def convert(source: Source) -> Conversion:
-    """Convert by each exporter and keep the best graph.
+def convert(source: Source, temperature: float = 1.0) -> Conversion:
+    """Convert by each exporter and keep the best graph, with the temperature in it.
 
     Raises:
         ConversionError: All refuse.
@@ -55,14 +56,14 @@ def convert(source: Source) -> Conversion:
     trials: dict[str, dict[str, Any]] = {}
     for name, exporter in source.exporters().items():
         try:
-            with _quiet():
-                graphs[name] = fold(exporter(), source)
+            with quiet():
+                graphs[name] = fold(exporter(), source, temperature)
             trials[name] = {"nodes": len(graphs[name].graph.node)}
         except Exception as error:  # noqa: BLE001 kept in the trials; exporters fail in every way there is
             trials[name] = {"error": f"{type(error).__name__}: {first_line(error)}"}
     if not graphs:
         raise ConversionError(f"{source.place}: no exporter takes this network: {trials}")
-    for name, measured in _measure(graphs, source).items():
+    for name, measured in measure(graphs, (source.preparation.height, source.preparation.width)).items():
         trials[name] |= measured
     as_good = [name for name in graphs if all(_as_good(trials[name], trials[other]) for other in graphs)]
     best = as_good[0] if as_good else min(graphs, key=lambda name: trials[name]["latency_ms"])
@@ -73,15 +74,21 @@ def _as_good(trial: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(trial[figure] <= ratio * other[figure] for figure, ratio in _WORSE.items())
 
 
-def _measure(graphs: dict[str, onnx.ModelProto], source: Source, rounds: int = 9) -> dict[str, dict[str, float]]:
-    """Median milliseconds to open a graph and to run one photo on one thread; they take turns, so noise hits all."""
+def measure(
+    graphs: Mapping[str, onnx.ModelProto], size: tuple[int, ...], rounds: int = 9
+) -> dict[str, dict[str, float]]:
+    """Median `open_ms` and `latency_ms` of one photo on one thread; graphs take turns, so that noise hits all.
+
+    Args:
+        graphs: From `fold`, or variants of it.
+        size: Height and width of the input.
+        rounds: Times that each graph is opened and run.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     models = {name: graph.SerializeToString() for name, graph in graphs.items()}
-    photo = np.random.default_rng(0).integers(
-        0, 256, (1, source.preparation.height, source.preparation.width, 3), dtype=np.uint8
-    )
+    photo = np.random.default_rng(0).integers(0, 256, (1, *size, 3), dtype=np.uint8)
     opened: dict[str, list[float]] = {name: [] for name in graphs}
     ran: dict[str, list[float]] = {name: [] for name in graphs}
     for _ in range(rounds):
@@ -99,12 +106,12 @@ def _measure(graphs: dict[str, onnx.ModelProto], source: Source, rounds: int = 9
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Exporters chat through warnings and logging; what counts comes back as an exception."""
+def quiet() -> Iterator[None]:
+    """Converters chat through warnings, logging and print; what counts comes back as an exception."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

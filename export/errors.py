@@ -11,9 +11,17 @@ class SourceError(ExportError, ValueError):
     """The checkpoint cannot be read, or does not say what is needed."""
 
 
+class DataError(ExportError, ValueError):
+    """The labelled photos, or what a training run starts from, cannot be used as they are."""
+
+
 class ConversionError(ExportError, RuntimeError):
     """No exporter could turn the network into ONNX."""
 
 
 class ParityError(ExportError, RuntimeError):
     """The converted file does not give the original's answers."""
+
+
+class PrecisionError(ExportError, RuntimeError):
+    """A variant in fewer bits cannot be made, or loses too much."""

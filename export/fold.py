@@ -42,6 +42,11 @@ def fold(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -> on
     whole = compose.merge_models(first, network, [("pixels", f"net/{network_input}")])
     whole = compose.merge_models(whole, last, [(f"net/{network_output}", "answers")], outputs=[PROBABILITIES])
     slim: onnx.ModelProto = onnxslim.slim(whole)
+    for number, node in enumerate(slim.graph.node):
+        node.name = node.name or f"net/{node.op_type} {number}"  # by which quantisation tells nodes apart
+    versions = {entry.domain: entry.version for entry in slim.opset_import}  # merging repeats them
+    del slim.opset_import[:]
+    slim.opset_import.extend(helper.make_opsetid(*entry) for entry in versions.items())
     return slim
 
 

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from aiface_runtime import AifaceError, __version__
+from aiface_runtime.images import ImageInput, load_rgb
 from aiface_runtime.manifest import KEY, SCHEMA, parse_manifest, step_to_json
+from aiface_runtime.preprocess import preprocess
 
+from .calibration import Calibration, at_temperature, calibrate
 from .convert import Conversion, convert
-from .errors import ExportError, ParityError
-from .parity import Parity, check, compare, proof_photos
+from .errors import DataError, ExportError, ParityError, PrecisionError
+from .parity import Parity, check, compare
+from .photos import Photos, read_photos
+from .precision import LEAST_AGREEMENT, Choice, Precision, Yardstick, choose
 from .source import Source
 
 # Where training recorded nothing: the plain threshold of a two-class softmax, with no uncertain band.
 _PLAIN_POINTS = {"balanced": {"real_below": 0.5, "ai_from": 0.5}}
 _NO_CALIBRATION = {"method": "none"}
 _FRAMEWORKS = ("torch", "transformers", "optimum-onnx", "tensorflow", "keras", "tf2onnx")
+_HELD_OUT, _HELD_OUT_FROM_VARIANTS = 64, 256  # photos: to see that one in a hundred changes takes more of them
+_CALIBRATING, _LEAST_CALIBRATING = 64, 8
 
 
 @dataclass(frozen=True)
@@ -34,14 +43,29 @@ class Exported:
     Attributes:
         file: The written file.
         size: Of the file, in bytes.
-        parity: The proof.
-        exporter: Which exporter made the graph.
+        parity: The proof, of the graph in fp32.
+        document: The file's manifest.
     """
 
     file: Path
     size: int
     parity: Parity
-    exporter: str
+    document: dict[str, Any]
+
+    def report(self) -> dict[str, Any]:
+        """What was measured, for `--report`."""
+        made = self.document["export"]
+        return {
+            "file": self.file.name,
+            "size": self.size,
+            "precision": made["precision"],
+            "parity": self.document["parity"],
+            "calibration": self.document["calibration"],
+            "operating_points": self.document["operating_points"],
+            "exporter": made["exporter"],
+            "versions": made["versions"],
+            "command": made["command"],
+        }
 
 
 def export(
@@ -51,6 +75,8 @@ def export(
     images: Path | None = None,
     name: str | None = None,
     model_version: str = "1",
+    precision: Precision = "fp32",
+    calibrate_on: Path | None = None,
     command: str = "",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Exported:
@@ -59,9 +85,12 @@ def export(
     Args:
         source: What to convert.
         file: The `.onnx` to write; replaced only when everything succeeded.
-        images: Folder of real photos for the proof; None for cuts of a portrait that matplotlib ships.
+        images: Real photos for the proof, and to make an int8 variant with: what `read_samples` takes or any folder;
+            None for cuts of a portrait that matplotlib ships.
         name: The model's name; None for the file's.
         model_version: The model's own version.
+        precision: Of the file; `auto` for the fastest on this machine that loses next to nothing.
+        calibrate_on: Labelled photos to fit temperature and operating points on, in place of the checkpoint's.
         command: What the user typed, for the record.
         progress: Called with a line before each long step.
 
@@ -70,27 +99,80 @@ def export(
     """
     if file.suffix != ".onnx":
         raise ExportError(f"{file}: the output must end in .onnx")
-    photos_are, photos = proof_photos(images)
+    photos = _photos(images, precision)
+    if calibrate_on:
+        progress(f"calibrating on {calibrate_on}")
+    calibration = calibrate(source, calibrate_on) if calibrate_on else None
+    temperature = calibration.temperature if calibration else 1.0
     progress(f"converting {source.record['architecture']} by {' and '.join(source.exporters())} (it may take minutes)")
-    conversion = convert(source)
-    document = _document(source, conversion) | {"name": name or file.stem, "version": model_version}
+    conversion = convert(source, temperature)
+    document = _document(source, conversion, calibration) | {"name": name or file.stem, "version": model_version}
     document["export"]["command"] = command
-    progress(f"proving parity on {len(photos)} photos ({photos_are})")
+    progress(f"proving parity on {len(photos.held_out)} photos ({photos.are})")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         # In the same folder, so that the last step is a rename: a reader never sees half a file.
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".aiface-export-") as folder:
             draft = Path(folder) / file.name
+            original = at_temperature(source.probabilities(photos.held_out), temperature)
             _write(conversion.graph, document, draft)
-            parity = compare(source, draft, photos)
+            parity = compare(draft, photos.held_out, original, source.reference)
             check(parity, source.place)
-            _write(conversion.graph, document | {"parity": parity.to_json(photos_are)}, draft)
+            document["parity"] = parity.to_json(photos.are)
+            choice = _choose(precision, conversion, source, photos, original, progress=progress)
+            document["export"]["precision"] = choice.report
+            _write(choice.graph, document, draft)
+            if choice.precision != "fp32":
+                written = compare(draft, photos.held_out, original, source.reference)
+                _check_variant(written, choice, source.place)
             draft.replace(file)
     except AifaceError as error:  # before OSError: some are both
         raise ParityError(f"{source.place}: the runtime cannot use the converted graph ({error})") from error
     except OSError as error:
         raise ExportError(f"{file}: cannot be written ({error.strerror or error}); nothing was kept") from error
-    return Exported(file, file.stat().st_size, parity, conversion.exporter)
+    return Exported(file, file.stat().st_size, parity, document)
+
+
+def _photos(images: Path | None, precision: Precision) -> Photos:
+    fits = precision in ("int8", "auto")
+    held_out = _HELD_OUT if precision == "fp32" else _HELD_OUT_FROM_VARIANTS
+    photos = read_photos(images, held_out, _CALIBRATING if fits else 0)
+    if fits and images is None:
+        raise DataError(f"--precision {precision} needs --images: photos like those that the model will judge")
+    if fits and len(photos.calibrating) < _LEAST_CALIBRATING:
+        raise DataError(
+            f"{images}: {len(photos.calibrating)} photos to calibrate int8 on, at least {_LEAST_CALIBRATING} are "
+            f"needed; give {3 * _LEAST_CALIBRATING} photos or more"
+        )
+    return photos
+
+
+def _choose(
+    precision: Precision,
+    conversion: Conversion,
+    source: Source,
+    photos: Photos,
+    original: NDArray[np.float64],
+    *,
+    progress: Callable[[str], None],
+) -> Choice:
+    def prepared(images: Sequence[ImageInput]) -> NDArray[np.uint8]:
+        sides = (source.preparation.height, source.preparation.width)
+        rows = [preprocess(load_rgb(image), source.preparation.steps) for image in images]
+        return np.stack(rows) if rows else np.empty((0, *sides, 3), dtype=np.uint8)
+
+    yardstick = Yardstick(prepared(photos.held_out), original, source.ai_columns, photos.targets, photos.unlabelled)
+    choice = choose(precision, conversion.graph, yardstick, prepared(photos.calibrating), progress)
+    return replace(choice, report=choice.report | {"held_out": photos.are})
+
+
+def _check_variant(written: Parity, choice: Choice, place: str) -> None:
+    """Once more, of the written file through the runtime."""
+    if not written.agreement >= LEAST_AGREEMENT:
+        raise PrecisionError(
+            f"{place}: the runtime's answers of the {choice.precision} file keep only {written.agreement:.1%} of the "
+            "labels; nothing was written"
+        )
 
 
 def _write(graph: onnx.ModelProto, document: dict[str, Any], file: Path) -> None:
@@ -103,8 +185,13 @@ def _write(graph: onnx.ModelProto, document: dict[str, Any], file: Path) -> None
     onnx.save(graph, file)
 
 
-def _document(source: Source, conversion: Conversion) -> dict[str, Any]:
+def _document(source: Source, conversion: Conversion, calibration: Calibration | None) -> dict[str, Any]:
     training = source.notes.get("aiface", {})
+    if calibration:
+        training = training | {
+            "calibration": calibration.record,
+            "operating_points": calibration.operating_points,
+        }
     return {
         "schema": SCHEMA,
         "labels": list(source.labels),
@@ -135,7 +222,7 @@ def _document(source: Source, conversion: Conversion) -> dict[str, Any]:
 def _versions() -> dict[str, str]:
     """Of what takes part; nobody needs every framework to export from one."""
     found = {}
-    for package in (*_FRAMEWORKS, "onnx", "onnxslim", "onnxruntime"):
+    for package in (*_FRAMEWORKS, "onnx", "onnxslim", "onnxruntime", "numpy"):
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found

@@ -82,6 +82,11 @@ class Source(ABC):
     reference: str
     notes: Mapping[str, Any]
 
+    @property
+    def ai_columns(self) -> list[int]:
+        """Where in the answers the labels stand that mean AI-generated."""
+        return [self.labels.index(label) for label in self.ai_labels]
+
     @abstractmethod
     def probabilities(self, photos: Iterable[ImageInput]) -> NDArray[np.float32]:
         """The original's own answers, by its own framework and its own pre-processing.

@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from aiface_export.errors import DataError
+from aiface_export.samples import Sample
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
 from aiface_runtime.images import load_rgb
 
-from .data import DataError, Sample, write_record
+from .data import write_record
 from .model import has_bfloat16
 
 _WIDTH, _LATENT, _STAGES = 64, 32, 3

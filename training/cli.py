@@ -32,8 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from aiface_runtime.errors import AifaceError
 
-    from .data import DataError
-
     try:
         args.run(args)
     except ImportError as error:
@@ -41,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f'aiface-train: {error}; install what training needs: pip install "aiface[export,train]"', file=sys.stderr
         )
         return 1
-    except (DataError, ExportError, AifaceError) as error:
+    except (ExportError, AifaceError) as error:
         # An error of a data worker brings its whole traceback along; its last line is the message.
         message = str(error).strip().splitlines()[-1]
         print(f"aiface-train: {message}", file=sys.stderr)
@@ -92,10 +90,10 @@ def _finetune(args: argparse.Namespace) -> None:
 
 
 def _twins(args: argparse.Namespace) -> None:
+    from aiface_export.samples import read_samples
     from tqdm import tqdm
 
     from .autoencoder import write_twins
-    from .data import read_samples
 
     samples = read_samples(args.data)
     made = write_twins(
@@ -111,9 +109,9 @@ def _twins(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
+    from aiface_export.samples import check_files, read_samples
     from tqdm import tqdm
 
-    from .data import check_files, read_samples
     from .evaluate import as_text, evaluate, score
 
     wanted = args.split or ["val"]

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from aiface_export.calibration import Scores
+from aiface_export.errors import DataError
+from aiface_export.samples import Sample
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, roc_auc_score, roc_curve
 
 from aiface_runtime import Classifier
-
-from .data import DataError, Sample
-
-Scores = NDArray[np.float64]
 
 
 def score(model: str, samples: Sequence[Sample], progress: Callable[[Iterable[Any]], Iterable[Any]]) -> Scores:
@@ -36,9 +35,8 @@ def score(model: str, samples: Sequence[Sample], progress: Callable[[Iterable[An
         from aiface_export.sources import open_source
 
         source = open_source(model)
-        ai = [source.labels.index(label) for label in source.ai_labels]
         paths = (sample.path for sample in progress(samples))
-        of_ai: Scores = source.probabilities(paths)[:, ai].sum(axis=1, dtype=np.float64)
+        of_ai: Scores = source.probabilities(paths)[:, source.ai_columns].sum(axis=1, dtype=np.float64)
         return of_ai
     with Classifier(model) as classifier:
         answers = classifier.predict_many((sample.path for sample in samples), on_error="raise")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from aiface_export.samples import Sample, check_files, read_samples
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch.utils.data import Dataset
@@ -21,7 +22,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from aiface_runtime.images import load_rgb
 
 from .calibrate import calibrate
-from .data import Sample, check_files, commands_of, read_samples, train_and_val, write_record
+from .data import commands_of, train_and_val, write_record
 from .model import ImageProcessor, has_bfloat16, start_from
 from .recipe import Recipe
 from .sampling import Draw, PairedDraws

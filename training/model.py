@@ -7,6 +7,8 @@ from pickle import UnpicklingError
 from typing import Any, TypeAlias
 
 import torch
+from aiface_export.errors import DataError
+from aiface_export.samples import LABELS
 from PIL import Image
 from transformers import (
     AutoImageProcessor,
@@ -16,8 +18,6 @@ from transformers import (
     MobileNetV2ImageProcessor,
     PreTrainedModel,
 )
-
-from .data import LABELS, DataError
 
 ImageProcessor: TypeAlias = Any  # transformers' processors have no common typed attributes
 

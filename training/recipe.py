@@ -6,7 +6,8 @@ import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from .data import DataError
+from aiface_export.errors import DataError
+
 from .transforms import PhotoChain
 
 RECIPES = Path(__file__).parent / "recipes"

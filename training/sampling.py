@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from aiface_export.samples import Sample
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
-
-from .data import Sample
 
 
 class Draw(NamedTuple):

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from aiface_export.calibration import expected_calibration_error, fit_temperature, operating_points
 from aiface_export.cli import main as export
-from aiface_training.calibrate import expected_calibration_error, fit_temperature, operating_points
+from aiface_export.errors import DataError
+from aiface_export.samples import Sample, read_samples
 from aiface_training.cli import main
-from aiface_training.data import DataError, Sample, read_samples, train_and_val
+from aiface_training.data import train_and_val
 from aiface_training.evaluate import evaluate
 from aiface_training.sampling import PairedDraws
 from aiface_training.transforms import PhotoChain

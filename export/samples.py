@@ -1,0 +1,101 @@
+"""Labelled photos: where they lie, what they are, and which split they belong to."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiface_runtime.images import PHOTO_SUFFIXES
+
+from .errors import DataError
+
+LABELS = ("real", "ai")  # in output order, as in the seed model
+SPLITS = ("train", "val", "test")
+_FOLDER_LABELS = {"real": "real", "human": "real", "ai": "ai", "fake": "ai"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled photo.
+
+    Attributes:
+        path: Where the file is.
+        label: `real` or `ai`.
+        source: The collection it came from; the unit of balanced sampling and of reporting.
+        generator: What made it; empty for a real photo or where nobody knows.
+        split: `train`, `val`, `test`, or empty where the data does not say.
+        original: The real photo that an AI twin was made of; None for every other photo.
+    """
+
+    path: Path
+    label: str
+    source: str
+    generator: str = ""
+    split: str = ""
+    original: Path | None = None
+
+    @property
+    def target(self) -> int:
+        """Index of the label in `LABELS`."""
+        return LABELS.index(self.label)
+
+
+def read_samples(data: Path) -> list[Sample]:
+    """Read a manifest (CSV), a folder that has a `manifest.csv`, or folders named after the labels.
+
+    A manifest has columns `path` (relative to itself) and `label`, and may have `split`, `source`, `generator` and
+    `original` (the real photo that an AI twin was made of, relative to the manifest too). In a plain folder the nearest
+    parent named real, human, ai or fake is the label, one named train, val or test the split.
+
+    Raises:
+        DataError: There is nothing usable at `data`; the message says what was expected.
+    """
+    manifest = data / "manifest.csv" if data.is_dir() else data
+    if manifest.is_file():
+        samples = list(_from_manifest(manifest))
+    elif data.is_dir():
+        samples = list(_from_folders(data))
+    else:
+        raise DataError(f"{data}: no such folder or manifest")
+    if not samples:
+        raise DataError(f"{data}: no labelled photos; expected a manifest.csv or folders named real/ and ai/")
+    return samples
+
+
+def _from_manifest(manifest: Path) -> Iterator[Sample]:
+    with manifest.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if missing := {"path", "label"} - set(rows.fieldnames or ()):
+            raise DataError(f"{manifest}: lacks the column(s) {', '.join(sorted(missing))}")
+        for row in rows:
+            where = f"{manifest}:{rows.line_num}"
+            label, split = _FOLDER_LABELS.get(row["label"].lower()), row.get("split") or ""
+            if label is None:
+                raise DataError(f"{where}: label {row['label']!r} is neither real nor ai")
+            if split not in ("", *SPLITS):
+                raise DataError(f"{where}: split {split!r} is none of {', '.join(SPLITS)}")
+            original = manifest.parent / row["original"] if row.get("original") else None
+            source, generator = row.get("source") or label, row.get("generator") or ""
+            yield Sample(manifest.parent / row["path"], label, source, generator, split, original)
+
+
+def _from_folders(root: Path) -> Iterator[Sample]:
+    for path in sorted(root.rglob("*")):
+        folders = [part.lower() for part in path.relative_to(root).parts[:-1]]
+        label = next((_FOLDER_LABELS[part] for part in reversed(folders) if part in _FOLDER_LABELS), None)
+        if label and path.suffix.lower() in PHOTO_SUFFIXES and path.is_file():
+            split = next((part for part in folders if part in SPLITS), "")
+            yield Sample(path, label, source=label, split=split)
+
+
+def check_files(samples: Sequence[Sample]) -> None:
+    """Find out before hours of work that photos are missing.
+
+    Raises:
+        DataError: Some listed photo is not there.
+    """
+    missing = [sample.path for sample in samples if not sample.path.is_file()]
+    if missing:
+        raise DataError(f"{missing[0]}: is listed but not there ({len(missing)} of {len(samples)} photos are missing)")
