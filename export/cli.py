@@ -127,8 +127,8 @@ def _summary(made: Exported) -> str:
     parity, precision = made.parity, made.document["export"]["precision"]
     lines = [
         f"{made.file}: {made.size / 1e6:.1f} MB in {precision['chosen']} by {made.document['export']['exporter']}",
-        f"largest difference {parity.max_difference:.1e} on {parity.images} photos, "
-        f"labels equal {parity.agreement:.0%}",
+        f"largest difference {parity.max_difference:.1e} on {parity.images} photos",
+        f"labels equal {parity.agreement:.0%}, in batches of any size",
     ]
     if len(precision["candidates"]) > 1:
         lines += [_line(name, figures) for name, figures in precision["candidates"].items()]
