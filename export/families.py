@@ -188,5 +188,6 @@ def spread_answers(model: transformers.PreTrainedModel, processor: ImageProcesso
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = 1.0
         model.train()(pixels)
-        last.weight.div_(model.eval()(pixels).logits.std(0).mean())
+        model.train(False)
+        last.weight.div_(model(pixels).logits.std(0).mean())
         last.bias.sub_(model(pixels).logits.mean(0))

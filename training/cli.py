@@ -6,10 +6,11 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 _DATA = "manifest.csv, its folder, or folders real/ and ai/"
 
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_finetune(commands.add_parser("finetune", help="labelled photos → a transformers checkpoint folder"))
     _add_twins(commands.add_parser("twins", help="real photos through an autoencoder: AI with the same content"))
+    _add_calibrate(commands.add_parser("calibrate", help="another input size; temperature and thresholds anew"))
     _add_evaluate(commands.add_parser("evaluate", help="figures per split, source and generator"))
     args = parser.parse_args(argv)
     args.command = shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)])
@@ -68,6 +70,14 @@ def _add_twins(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_twins)
 
 
+def _add_calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a folder that finetune wrote")
+    parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
+    parser.add_argument("--image-size", type=int, required=True, metavar="PX", help="side of the network's input")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the checkpoint to write")
+    parser.set_defaults(run=_calibrate)
+
+
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="checkpoint folder, .onnx file or bundled name")
     parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
@@ -104,6 +114,20 @@ def _twins(args: argparse.Namespace) -> None:
         size=args.size,
         per_source=args.per_source,
         command=args.command,
+    )
+    print(made)
+
+
+def _calibrate(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from .calibrate import recalibrate
+
+    def progress(items: Iterable[Any]) -> Iterable[Any]:
+        return tqdm(items, desc="calibrating", unit="photo")
+
+    made = recalibrate(
+        args.checkpoint, args.data, args.output, progress, image_size=args.image_size, command=args.command
     )
     print(made)
 

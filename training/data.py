@@ -20,11 +20,16 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
     (folder / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """What `write_record` kept; empty where there is nothing."""
+    file = folder / _RECORD
+    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return record
+
+
 def commands_of(folders: Sequence[Path]) -> list[str]:
     """The commands that made these folders, as far as they were kept, each once and in order."""
-    records = [
-        json.loads(file.read_text(encoding="utf-8")) for folder in folders if (file := folder / _RECORD).is_file()
-    ]
+    records = [record for folder in folders if (record := read_record(folder))]
     return list(dict.fromkeys(command for record in records for command in record["training"]["commands"]))
 
 
