@@ -1,5 +1,5 @@
 # make run [IMAGES="a.jpg b.png"]   an answer about photos; without IMAGES about a portrait that matplotlib ships
-# make model                        the bundled model again, from ../shared (two hours on 2 cores)
+# make model                        the bundled model again, from ../shared (half an hour on 2 cores)
 # make test                         ruff, mypy --strict and the tests
 # Each sets itself up in a virtual environment of its own under .venv/.
 PYTHON ?= python3
@@ -23,11 +23,9 @@ test: .venv/test/.ready
 model: export MALLOC_MMAP_THRESHOLD_ = 8589934592
 model: export MALLOC_TRIM_THRESHOLD_ = 8589934592
 model: .venv/test/.ready
-	.venv/test/bin/aiface-train twins ../shared/data --autoencoder ../shared/weights/taef2 -o runs/twins
-	.venv/test/bin/aiface-train finetune ../shared/data runs/twins -o runs/first
-	.venv/test/bin/aiface-train finetune ../shared/data runs/twins --recipe mobilenetv2_fine --init runs/first -o runs/second
-	.venv/test/bin/aiface-train evaluate runs/second ../shared/data --split val --split test -o runs/second/evaluation.json
-	.venv/test/bin/aiface-export runs/second -o models/aiface-mobilenetv2.onnx --images ../shared/data/val --bundle
+	.venv/test/bin/aiface-train finetune ../shared/data -o runs/first
+	.venv/test/bin/aiface-train evaluate runs/first ../shared/data --split val --split test -o runs/first/evaluation.json
+	.venv/test/bin/aiface-export runs/first -o models/aiface-mobilenetv2.onnx --images ../shared/data/val --bundle
 
 .venv/run/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime models -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv/run

@@ -31,7 +31,7 @@ class PhotoChain:
             traces survive to be learned; the others go through everything.
         gentle_pairs: The same of twin pairs at the start of a run; it moves to `gentle` by its end.
         level: Larger photos are first shrunk to a random shorter side from the first to the second of these, in
-            pixels, so that a source's resolution says nothing of it.
+            pixels, so that a source's resolution says less of it; None for photos as they are.
         min_area: Smallest share of the photo's area that a crop keeps, in the full chain.
         small: Shortest side that the full chain may shrink a photo to, in pixels.
         recode: Chance of a JPEG or WebP pass; the full chain may do two.
@@ -41,7 +41,7 @@ class PhotoChain:
     size: int = 224
     gentle: float = 0.0
     gentle_pairs: float = 0.6
-    level: tuple[int, int] = (160, 256)
+    level: tuple[int, int] | None = None
     min_area: float = 0.35
     small: int = 96
     recode: float = 0.6
@@ -49,8 +49,7 @@ class PhotoChain:
 
     def __call__(self, image: Image.Image, rng: np.random.Generator, *, gentle: bool = False) -> Image.Image:
         """Turn an RGB photo of any size into a `size` x `size` training example."""
-        level = _between(*self.level, rng)
-        if level < min(image.size):
+        if self.level and (level := _between(*self.level, rng)) < min(image.size):
             image = _to_shorter(image, level, rng)
         if rng.random() < 0.5:
             image = ImageOps.mirror(image)
