@@ -54,16 +54,18 @@ def convert(source: Source, temperature: float = 1.0) -> Conversion:
     """
     graphs: dict[str, onnx.ModelProto] = {}
     trials: dict[str, dict[str, Any]] = {}
+    size = source.preparation.height, source.preparation.width
     for name, exporter in source.exporters().items():
         try:
             with quiet():
-                graphs[name] = fold(exporter(), source, temperature)
-            trials[name] = {"nodes": len(graphs[name].graph.node)}
+                graph = fold(exporter(), source, temperature)
+            measure({name: graph}, size, rounds=1)  # what onnxruntime refuses is no candidate
+            graphs[name], trials[name] = graph, {"nodes": len(graph.graph.node)}
         except Exception as error:  # noqa: BLE001 kept in the trials; exporters fail in every way there is
             trials[name] = {"error": f"{type(error).__name__}: {first_line(error)}"}
     if not graphs:
         raise ConversionError(f"{source.place}: no exporter takes this network: {trials}")
-    for name, measured in measure(graphs, (source.preparation.height, source.preparation.width)).items():
+    for name, measured in measure(graphs, size).items():
         trials[name] |= measured
     as_good = [name for name in graphs if all(_as_good(trials[name], trials[other]) for other in graphs)]
     best = as_good[0] if as_good else min(graphs, key=lambda name: trials[name]["latency_ms"])

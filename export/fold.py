@@ -32,8 +32,8 @@ def fold(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -> on
         From uint8 RGB `image [N, height, width, 3]` to float32 `probabilities [N, C]`.
     """
     opset, ir = graph.opset_import, graph.ir_version
-    columns = 2 if len(source.labels) == 2 and _columns(graph) == 1 else len(source.labels)
-    single = columns != _columns(graph)
+    columns = len(source.labels)
+    single = columns == 2 and _columns(graph) == 1
     is_logits = _uncover_logits(graph) if source.head == "probabilities" else True
     first = _model(_before(source.preparation), opset, ir)
     last = _model(_after(columns, single=single, is_logits=is_logits, temperature=temperature), opset, ir)

@@ -69,7 +69,7 @@ class _Resolve(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    server = Hub(save_family("mobilenet_v2", tmp_path / "remote", small=True))
+    server = Hub(save_family("vit", tmp_path / "remote", small=True))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -99,7 +99,8 @@ def test_a_hub_id_is_fetched_once_and_then_works_offline(hub: Hub, tmp_path: Pat
     done = export(hub, f"someone/detector@{COMMIT}", second, HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     assert hub.asked == []
-    assert Classifier(first).predict(portrait).p_ai == Classifier(second).predict(portrait).p_ai
+    answers = [Classifier(file).predict(portrait).p_ai for file in (first, second)]
+    assert answers[0] == pytest.approx(answers[1], abs=1e-5)  # another exporter may have served
 
 
 @pytest.mark.parametrize(
