@@ -53,7 +53,9 @@ def fetch(place: str) -> tuple[Path, str]:
         _download_if_there(repo, "preprocessor_config.json", commit)
         _weights(repo, commit, place)
     except RepositoryNotFoundError as error:
-        raise SourceError(f"{place}: no such repository, or a private one; check the name, or set HF_TOKEN") from error
+        raise SourceError(
+            f"{place}: no such folder here, and no such repository on the hub or a private one; check the name"
+        ) from error
     except GatedRepoError as error:
         raise SourceError(f"{place}: access has to be asked for on its page; then set HF_TOKEN") from error
     except RevisionNotFoundError as error:

@@ -28,10 +28,9 @@ def open_source(place: str, ai_label: Sequence[str] = (), hints: Hints = Hints()
         raise SourceError(
             f"{place}: says its labels and pre-processing itself; leave out --labels, --channels and --resize"
         )
-    from .from_transformers import read_transformers
     from .hub import fetch, is_hub_id
 
-    if is_hub_id(place):
-        folder, name = fetch(place)
-        return read_transformers(folder, ai_label, name)
-    return read_transformers(Path(place), ai_label)
+    folder, name = fetch(place) if is_hub_id(place) else (Path(place), "")
+    from .from_transformers import read_transformers  # takes seconds, which a mistyped id need not
+
+    return read_transformers(folder, ai_label, name)

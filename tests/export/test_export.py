@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_the_seeds_folder(tmp_path: Path, photos: list[Path]) -> None:
     """Weights as a pickle of tensors only, and a processor named as transformers no longer names it."""
-    folder = save(tmp_path / "seed", "swin")
+    folder = save(tmp_path / "seed")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     expected = np.array([reference(folder, photo) for photo in photos])
     (folder / "model.safetensors").unlink()
