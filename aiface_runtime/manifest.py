@@ -40,14 +40,27 @@ class ResizeShorter:
 
 @dataclass(frozen=True, slots=True)
 class CenterCrop:
-    """Cut `height` x `width` out of the middle."""
+    """Cut `height` x `width` out of the middle; of an odd rest the smaller half lies before it, as in transformers."""
 
     height: int
     width: int
 
 
-Step: TypeAlias = Resize | ResizeShorter | CenterCrop
-_STEPS: dict[str, type[Step]] = {"resize": Resize, "resize_shorter": ResizeShorter, "center_crop": CenterCrop}
+@dataclass(frozen=True, slots=True)
+class CenterCropToEven:
+    """Cut `height` x `width` out of the middle; half a pixel is rounded to an even place, as in torchvision."""
+
+    height: int
+    width: int
+
+
+Step: TypeAlias = Resize | ResizeShorter | CenterCrop | CenterCropToEven
+_STEPS: dict[str, type[Step]] = {
+    "resize": Resize,
+    "resize_shorter": ResizeShorter,
+    "center_crop": CenterCrop,
+    "center_crop_to_even": CenterCropToEven,
+}
 _STEP_NAMES = {kind: name for name, kind in _STEPS.items()}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from .manifest import CenterCrop, Resize, ResizeShorter, Step
+from .manifest import CenterCrop, CenterCropToEven, Resize, ResizeShorter, Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,8 +36,9 @@ _ONE = 2048  # 11 bits: OpenCV weighs 8-bit pixels in fixed point
 
 
 def _apply(image: Image.Image, step: Step) -> Image.Image:
-    if isinstance(step, CenterCrop):
-        left, top = (image.width - step.width) // 2, (image.height - step.height) // 2
+    if isinstance(step, CenterCrop | CenterCropToEven):
+        left, top = (image.width - step.width) / 2, (image.height - step.height) / 2
+        left, top = (round(left), round(top)) if isinstance(step, CenterCropToEven) else (int(left), int(top))
         return image.crop((left, top, left + step.width, top + step.height))
     size = (step.width, step.height) if isinstance(step, Resize) else _shorter_side(image, step)
     if step.filter == "bilinear_no_antialias":

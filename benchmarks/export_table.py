@@ -1,4 +1,8 @@
-"""`python -m benchmarks.export_table`: every family of checkpoints through `aiface-export`, for docs/export.md."""
+"""`python -m benchmarks.export_table`: every family of checkpoints through `aiface-export`, for docs/export.md.
+
+Rows are kept in a file as they are made, so that a run that was cut off goes on, and so that one environment can add to
+what another made: TensorFlow and PyTorch need not be installed beside each other.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,34 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from aiface_export.families import FAMILIES, save_family
+from aiface_export.photos import read_photos
+from PIL import Image
 
+from aiface_runtime.images import load_rgb
+
+_SPREAD_OVER = 32  # photos
 _PRECISIONS = ("fp32", "fp16", "int8")
 _HEADER = ("source", "framework", "precision", "exporter", "max abs. Δp", "labels equal", "MB", "latency to fp32")
+
+
+_VERSIONS = (
+    "torch",
+    "transformers",
+    "optimum-onnx",
+    "tensorflow",
+    "keras",
+    "tf2onnx",
+    "onnx",
+    "onnxslim",
+    "onnxruntime",
+)
 
 
 @dataclass(frozen=True)
@@ -28,34 +48,34 @@ class Subject:
     Attributes:
         name: As the table shows it.
         framework: Where it comes from.
-        save: Makes the checkpoint under a folder and returns its place.
+        save: Makes the checkpoint under a folder, its answers spread over pictures, and returns its place.
         options: Of `aiface-export`.
     """
 
     name: str
     framework: str
-    save: Callable[[Path], Path]
+    save: Callable[[Path, Sequence[Image.Image]], Path]
     options: tuple[str, ...] = ()
 
 
 def subjects() -> list[Subject]:
-    """The hub's families, and seed 2's network in the forms that what is installed can write."""
-    found = [
-        Subject(name, "transformers", partial(lambda name, folder: save_family(name, folder / name), name))
-        for name in FAMILIES
-    ]
-    if find_spec("keras"):
-        for form in (".h5", ".keras", *(["saved_model"] if find_spec("tensorflow") else [])):
-            for channels in ("bgr", "rgb"):
-                options = ("--labels", "ai,real", "--channels", channels)
-                found.append(Subject(f"seed 2 {form} {channels}", "keras", partial(_save_seed, form), options))
+    """The hub's families, and seed 2's network in its three forms and both orders of channels."""
+    found = [Subject(name, "transformers", partial(_save_family, name)) for name in FAMILIES]
+    for form in (".h5", ".keras", "SavedModel"):
+        for channels in ("bgr", "rgb"):
+            options = ("--labels", "ai,real", "--channels", channels)
+            found.append(Subject(f"seed 2 {form} {channels}", "keras", partial(_save_seed, form), options))
     return found
 
 
-def _save_seed(form: str, folder: Path) -> Path:
-    from aiface_training.seed_resnet import seed_resnet
+def _save_family(name: str, folder: Path, pictures: Sequence[Image.Image]) -> Path:
+    return save_family(name, folder / name, pictures=pictures)
 
-    network, file = seed_resnet(), folder / (f"seed2{form}" if form.startswith(".") else form)
+
+def _save_seed(form: str, folder: Path, pictures: Sequence[Image.Image]) -> Path:
+    from aiface_training.seed_resnet import random_seed_resnet
+
+    network, file = random_seed_resnet(pictures), folder / (f"seed2{form}" if form.startswith(".") else form)
     if form.startswith("."):
         network.save(file)
     else:
@@ -63,68 +83,103 @@ def _save_seed(form: str, folder: Path) -> Path:
     return file
 
 
-def rows(subject: Subject, images: Path, precisions: Sequence[str]) -> list[tuple[str, ...]]:
+def rows(subject: Subject, images: Path, precisions: Sequence[str]) -> Iterator[dict[str, Any]]:
     """One a precision; what failed stays, with the command's own word on it."""
     with tempfile.TemporaryDirectory() as folder:
-        place = subject.save(Path(folder))
-        return [_row(subject, place, precision, images) for precision in precisions]
+        try:
+            place = subject.save(Path(folder), _pictures(images))
+        except Exception as error:  # noqa: BLE001 frameworks that are absent or too old fail in every way there is
+            problem = f"cannot be made here ({(str(error).splitlines() or [type(error).__name__])[0]})"
+            yield from ({"precision": precision, "problem": problem} for precision in precisions)
+            return
+        for precision in precisions:
+            yield _row(subject, place, precision, images)
 
 
-def _row(subject: Subject, place: Path, precision: str, images: Path) -> tuple[str, ...]:
+def _pictures(images: Path) -> list[Image.Image]:
+    photos = read_photos(images, _SPREAD_OVER, 0).held_out
+    return [Image.fromarray(load_rgb(photo)) for photo in photos]
+
+
+def _row(subject: Subject, place: Path, precision: str, images: Path) -> dict[str, Any]:
     output, report = place.parent / "out.onnx", place.parent / "report.json"
     command = [sys.executable, "-m", "aiface_export", str(place), "-o", str(output), "--images", str(images)]
     command += ["--precision", precision, "--report", str(report), *subject.options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no word"])[-1].replace(f"{place.parent}/", "")
-        return (subject.name, subject.framework, precision, "", f"failed: {reason}", "", "", "")
-    return _measured(subject, precision, json.loads(report.read_text(encoding="utf-8")))
+        return {"precision": precision, "problem": reason.removeprefix("aiface-export: ")}
+    made = json.loads(report.read_text(encoding="utf-8"))
+    candidate = made["precision"]["candidates"][precision]
+    parity = made["parity"] if precision == "fp32" else candidate
+    return {
+        "precision": precision,
+        "exporter": made["exporter"],
+        "images": parity["images"],
+        "max_difference": parity["max_difference"],
+        "label_agreement": parity["label_agreement"],
+        "size": made["size"],
+        "latency_ratio": candidate["latency_ratio"],
+        "in_float": len(candidate.get("in_float", ())),
+        "versions": made["versions"],
+    }
 
 
-def _measured(subject: Subject, precision: str, report: dict[str, Any]) -> tuple[str, ...]:
-    candidate = report["precision"]["candidates"][precision]
-    parity = report["parity"] if precision == "fp32" else candidate
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    start = (row["name"], row["framework"], row["precision"])
+    if "problem" in row:
+        return (*start, "", f"FAILED: {row['problem']}", "", "", "")
     return (
-        subject.name,
-        subject.framework,
-        precision,
-        report["exporter"],
-        f"{parity['max_difference']:.1e}",
-        f"{parity['label_agreement']:.1%}",
-        f"{report['size'] / 1e6:.1f}",
-        f"{candidate['latency_ratio']:.2f}",
+        *start,
+        row["exporter"],
+        f"{row['max_difference']:.1e}",
+        f"{row['label_agreement']:.1%}",
+        f"{row['size'] / 1e6:.1f}",
+        f"{row['latency_ratio']:.2f}",
     )
 
 
-def document(table: Sequence[tuple[str, ...]], images: Path) -> str:
+def document(table: Sequence[dict[str, Any]], command: str) -> str:
     """The part of docs/export.md that this command makes."""
-    packages = ("torch", "transformers", "optimum-onnx", "keras", "tensorflow", "onnx", "onnxslim", "onnxruntime")
-    versions = ", ".join(f"{name} {version(name)}" for name in packages if find_spec(name.replace("-onnx", "")))
+    used: dict[str, set[str]] = {}
+    for row in table:
+        for package, version in row.get("versions", {}).items():
+            used.setdefault(package, set()).add(version)
+    versions = ", ".join(f"{name} {' and '.join(sorted(used[name]))}" for name in _VERSIONS if name in used)
     lines = [
-        f"Made by `python -m benchmarks.export_table --images {images}`, one thread, random weights, with {versions}.",
+        f"Made by `{command}`, with {versions}; latency on one thread.",
         "",
         "| " + " | ".join(_HEADER) + " |",
         "|" + "---|" * len(_HEADER),
-        *("| " + " | ".join(row) + " |" for row in table),
+        *("| " + " | ".join(_cells(row)) + " |" for row in table),
     ]
     return "\n".join(lines) + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table, or put it between the marks of a document."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.export_table", description=__doc__)
+    """Make the rows that are missing, then print the table or put it between the marks of a document."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.export_table", description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="photos to prove and calibrate on")
+    parser.add_argument("--rows", type=Path, required=True, metavar="FILE.jsonl", help="where rows are kept")
     parser.add_argument("--only", action="append", metavar="NAME", help="subjects whose name starts so")
     parser.add_argument("--precision", action="append", choices=_PRECISIONS, help="default: all")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.md", help="replace the part between its marks")
     args = parser.parse_args(argv)
-    table: list[tuple[str, ...]] = []
+    done = _read(args.rows)
     for subject in subjects():
-        if args.only and not subject.name.startswith(tuple(args.only)):
+        wanted = [name for name in args.precision or _PRECISIONS if (subject.name, name) not in done]
+        if (args.only and not subject.name.startswith(tuple(args.only))) or not wanted:
             continue
-        print(f"{subject.name} …", file=sys.stderr, flush=True)
-        table += rows(subject, args.images, args.precision or _PRECISIONS)
-    made = document(table, args.images)
+        print(f"{subject.name}: {', '.join(wanted)} …", file=sys.stderr, flush=True)
+        for row in rows(subject, args.images, wanted):
+            whole = {"name": subject.name, "framework": subject.framework} | row
+            with args.rows.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(whole) + "\n")
+    done = _read(args.rows)
+    order = [(subject.name, precision) for subject in subjects() for precision in _PRECISIONS]
+    made = document(
+        [done[key] for key in order if key in done], f"python -m benchmarks.export_table --images {args.images}"
+    )
     if args.output:
         before, rest = args.output.read_text(encoding="utf-8").split("<!-- table -->\n", 1)
         _, after = rest.split("<!-- end of table -->", 1)
@@ -132,6 +187,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print(made)
     return 0
+
+
+def _read(file: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    if not file.exists():
+        return {}
+    kept = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return {(row["name"], row["precision"]): row for row in kept}
 
 
 if __name__ == "__main__":

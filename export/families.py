@@ -6,17 +6,20 @@ layer is therefore scaled until they do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-import transformers
 from PIL import Image
 
-from .processor import ImageProcessor
+from .torchvision_names import declare_missing_names
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from .processor import ImageProcessor
 
 _REAL_AI = {0: "real", 1: "ai"}
 _IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -49,6 +52,13 @@ class Family:
 def _square(side: int) -> dict[str, int]:
     return {"height": side, "width": side}
 
+
+def _timm_pixels(side: int, crop_pct: float) -> dict[str, Any]:
+    values = {"mean": _IMAGENET["image_mean"], "std": _IMAGENET["image_std"], "interpolation": "bicubic"}
+    return {"input_size": [3, side, side], "crop_pct": crop_pct, "crop_mode": "center", **values}
+
+
+TIMM = "timm_efficientnet_b4"  # the one family that needs more than transformers: timm and torchvision
 
 _VIT_SMALL = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "intermediate_size": 1536}
 _VIT_TINY = {
@@ -132,6 +142,17 @@ FAMILIES: dict[str, Family] = {
         {"size": _square(64)},
         {0: "ai", 1: "human"},
     ),
+    # As the hub's detectors have it: SigLIP's classes with SigLIP 2's towers. NaFlex is another model, without a fixed
+    # input, and is refused.
+    "siglip2": Family(
+        "Siglip",
+        "SiglipImageProcessor",
+        {"vision_config": {**_VIT_SMALL, "image_size": 256, "patch_size": 16}},
+        {"vision_config": {**_VIT_TINY, "patch_size": 16, "image_size": 96}},
+        {"size": _square(256), "resample": _BILINEAR, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+        {"size": _square(96)},
+        {0: "AI", 1: "Deepfake", 2: "Real"},
+    ),
     "efficientnet": Family(
         "EfficientNet",
         "EfficientNetImageProcessor",
@@ -146,10 +167,21 @@ FAMILIES: dict[str, Family] = {
         {"size": _square(224), "resample": _BICUBIC, **_IMAGENET},
         {"size": _square(64)},
     ),
+    TIMM: Family(
+        "TimmWrapper",
+        "TimmWrapperImageProcessor",
+        {"architecture": "efficientnet_b4", "pretrained_cfg": _timm_pixels(380, 0.922)},
+        {"architecture": "test_efficientnet", "pretrained_cfg": _timm_pixels(96, 0.875)},
+        {"pretrained_cfg": _timm_pixels(380, 0.922)},
+        {"pretrained_cfg": _timm_pixels(96, 0.875)},
+        {0: "fake", 1: "real"},
+    ),
 }
 
 
-def save_family(name: str, folder: Path, *, small: bool = False, seed: int = 0) -> Path:
+def save_family(
+    name: str, folder: Path, *, small: bool = False, seed: int = 0, pictures: Sequence[Image.Image] = ()
+) -> Path:
     """Save a checkpoint of a family with random weights, as its users have it.
 
     Args:
@@ -157,31 +189,42 @@ def save_family(name: str, folder: Path, *, small: bool = False, seed: int = 0) 
         folder: Where to.
         small: Small enough for tests, in place of the size that people use.
         seed: Of the weights.
+        pictures: RGB, on which answers should differ; none for smooth random ones.
 
     Returns:
         `folder`.
     """
+    declare_missing_names()
+    import torch
+    import transformers
+
     family = FAMILIES[name]
     torch.manual_seed(seed)
     labels = {"id2label": dict(family.labels), "label2id": {label: index for index, label in family.labels.items()}}
     config = getattr(transformers, f"{family.model}Config")(
         **{**family.full, **(family.small if small else {})}, **labels
     )
-    make: Callable[..., transformers.PreTrainedModel] = getattr(transformers, f"{family.model}ForImageClassification")
+    make: Callable[..., PreTrainedModel] = getattr(transformers, f"{family.model}ForImageClassification")
     model = make(config)
     pixels = {**family.pixels, **(family.small_pixels if small else {})}
     processor: ImageProcessor = getattr(transformers, family.processor)(**pixels)
-    spread_answers(model, processor)
+    _spread_answers(model, processor, pictures or smooth_pictures())
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
 
 
-def spread_answers(model: transformers.PreTrainedModel, processor: ImageProcessor) -> None:
-    """Give a random network statistics that fit what flows through, and answers around 0 that differ by about 1."""
+def smooth_pictures() -> list[Image.Image]:
+    """Sixteen random ones of a few colours each, the same every time."""
     coarse = np.random.default_rng(0).integers(0, 256, (16, 5, 5, 3), dtype=np.uint8)
-    photos = [Image.fromarray(picture).resize((96, 96), Image.Resampling.BICUBIC) for picture in coarse]
-    pixels = processor(photos, return_tensors="pt")["pixel_values"]
+    return [Image.fromarray(picture).resize((96, 96), Image.Resampling.BICUBIC) for picture in coarse]
+
+
+def _spread_answers(model: PreTrainedModel, processor: ImageProcessor, pictures: Sequence[Image.Image]) -> None:
+    """Give a random network statistics that fit what flows through, and answers around 0 that differ by about 1."""
+    import torch
+
+    pixels = processor(list(pictures), return_tensors="pt")["pixel_values"]
     last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
     with torch.no_grad():
         for module in model.modules():

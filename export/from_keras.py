@@ -54,7 +54,7 @@ def is_keras(place: Path) -> bool:
 
 
 def read_keras(place: Path, ai_label: Sequence[str] = (), hints: Hints = Hints()) -> KerasSource:  # noqa: B008 frozen
-    """Open a Keras classifier that is fed pixels of 0 to 1.
+    """Open a Keras classifier that is fed pixels of 0 to 1, or of 0 to 255 where its layers rescale them.
 
     Args:
         place: A `.h5` or `.keras` file, or a SavedModel folder.
@@ -111,7 +111,7 @@ def _preparation(network: Network, hints: Hints, place: Path) -> Preparation:
         steps=(Resize(height, width, hints.resize or "bilinear_no_antialias"),),
         height=height,
         width=width,
-        scale=np.full(3, 1 / 255, dtype=np.float32),
+        scale=np.full(3, network.white / 255, dtype=np.float32),
         offset=np.zeros(3, dtype=np.float32),
         channels=hints.channels or "bgr",
         layout="nhwc",

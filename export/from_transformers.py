@@ -19,10 +19,12 @@ from transformers import AutoConfig, AutoModelForImageClassification, Pretrained
 
 from aiface_runtime.images import ImageInput, load_rgb
 
-from .errors import ConversionError, SourceError
+from .dynamo import by_dynamo
+from .errors import SourceError
 from .labels import ai_labels, labels_of
 from .processor import ImageProcessor, preparation, read_processor
 from .source import Source, first_line
+from .timm_processor import is_timm, read_timm_processor, timm_preparation
 
 OPSET = 18
 # Eager attention is what both exporters turn into plain MatMul and Softmax nodes.
@@ -69,20 +71,8 @@ class TransformersSource(Source):
             return onnx.load(Path(folder) / "model.onnx")
 
     def _by_dynamo(self) -> onnx.ModelProto:
-        program = torch.onnx.export(
-            self.model,
-            (torch.zeros(2, 3, self.preparation.height, self.preparation.width),),
-            input_names=["pixel_values"],
-            output_names=["logits"],
-            dynamic_shapes={"pixel_values": {0: torch.export.Dim("batch")}},
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-        if program is None:  # what torch's signature allows
-            raise ConversionError("torch.onnx.export returned nothing")
-        return program.model_proto
+        shape = (3, self.preparation.height, self.preparation.width)
+        return by_dynamo(self.model, shape, OPSET, argument="pixel_values")
 
 
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
@@ -92,7 +82,8 @@ def read_transformers(folder: Path, ai_label: Sequence[str] = (), place: str = "
     """Open a checkpoint folder.
 
     Args:
-        folder: With `config.json`, `model.safetensors` or `pytorch_model.bin`, and `preprocessor_config.json`.
+        folder: With `config.json`, `model.safetensors` or `pytorch_model.bin`, and `preprocessor_config.json`, which
+            timm's own checkpoints do without.
         ai_label: Labels that mean AI-generated, where their names do not say.
         place: What the user called it; empty for the folder's own name.
 
@@ -100,24 +91,27 @@ def read_transformers(folder: Path, ai_label: Sequence[str] = (), place: str = "
         SourceError: The folder is not a whole image-classification checkpoint, or uses what cannot be exported.
     """
     _check_files(folder)
+    if timm := is_timm(folder):
+        processor = read_timm_processor(folder)  # first: without timm nothing below can be read
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(folder)
     except Exception as error:
         raise SourceError(f"{folder}: its configuration cannot be read ({first_line(error)})") from error
-    if not any("ForImageClassification" in name for name in config.architectures or ()):
-        raise SourceError(f"{folder}: is {config.architectures}, not an image classifier")
-    processor = read_processor(folder / "preprocessor_config.json")
-    labels = labels_of(config.to_dict(), str(folder))
+    if not timm:
+        if not any("ForImageClassification" in name for name in config.architectures or ()):
+            raise SourceError(f"{folder}: is {config.architectures}, not an image classifier")
+        processor = read_processor(folder / "preprocessor_config.json")
+    labels = labels_of({"id2label": config.id2label}, str(folder))
     model = _model(folder)
     return TransformersSource(
         place=place or str(folder),
         labels=labels,
         ai_labels=tuple(ai_labels(labels, ai_label)),
-        preparation=preparation(processor, str(folder)),
+        preparation=(timm_preparation if timm else preparation)(processor, str(folder)),
         head="logits",
         record={
             "framework": "transformers",
-            "architecture": type(model).__name__,
+            "architecture": f"timm {config.architecture}" if timm else type(model).__name__,
             "checkpoint": place or folder.resolve().name,
             "weights_sha256": _sha256(folder),
         },
@@ -131,7 +125,7 @@ def read_transformers(folder: Path, ai_label: Sequence[str] = (), place: str = "
 def _check_files(folder: Path) -> None:
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder; give a transformers checkpoint folder")
-    for name in ("config.json", "preprocessor_config.json"):
+    for name in ("config.json", *([] if is_timm(folder) else ["preprocessor_config.json"])):
         if not (folder / name).is_file():
             raise SourceError(f"{folder}: lacks {name}; save the model and its image processor with save_pretrained")
     _weights(folder)

@@ -86,7 +86,15 @@ def _weights(repo: str, commit: str, place: str) -> None:
         if file is None:
             continue
         if name.endswith(".index.json"):
-            for shard in sorted(set(json.loads(file.read_text(encoding="utf-8"))["weight_map"].values())):
-                hf_hub_download(repo, shard, revision=commit)
+            for shard in _shards(file, place):
+                if _download_if_there(repo, shard, commit) is None:
+                    raise SourceError(f"{place}: {name} names {shard}, which the repository lacks")
         return
     raise SourceError(f"{place}: has neither model.safetensors nor pytorch_model.bin")
+
+
+def _shards(index: Path, place: str) -> list[str]:
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SourceError(f"{place}: {index.name} is no index of weights ({first_line(error)})") from error

@@ -20,10 +20,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from .errors import ConversionError, SourceError
+from .errors import SourceError
 from .source import first_line
 
 OPSET = 18
+_LEAST_SCALE_OF_UNITS = 0.1  # 1/255 and 1/127.5 are for bytes; what networks do to 0 to 1 is of the order of 1
 _INSTALL = 'pip install "aiface[export-keras]"'
 
 
@@ -35,6 +36,7 @@ class Network:
         name: The network's own name.
         framework: `keras`, or `tensorflow` for a SavedModel, which keeps a graph and no layers.
         shape: Of its input, without the batch: height, width, channels; None where it takes any.
+        white: What it takes for a full channel: 1, or 255 where it rescales pixels itself.
         columns: Of its output, `[N, columns]`.
         ending: The last function: `sigmoid`, `softmax` or another.
         reference: What `answers` computes with.
@@ -45,6 +47,7 @@ class Network:
     name: str
     framework: str
     shape: tuple[int | None, ...]
+    white: float
     columns: int | None
     ending: str
     reference: str
@@ -89,6 +92,7 @@ def _open_keras(file: Path) -> Network:
         name=model.name,
         framework="keras",
         shape=shape,
+        white=_white(keras, model),
         columns=outputs.shape[-1],
         ending=_ending(keras, model),
         reference=f"keras on {keras.backend.backend()}, float32",
@@ -125,6 +129,14 @@ def _ending(keras: Any, model: Any) -> str:
     return str(getattr(function, "__name__", type(layer).__name__)).lower()
 
 
+def _white(keras: Any, model: Any) -> float:
+    """255 where the first rescaling layer, if there is one, brings 8-bit levels down."""
+    for layer in model._flatten_layers():  # noqa: SLF001 also those of models within the model
+        if isinstance(layer, keras.layers.Rescaling):
+            return 255.0 if np.max(np.abs(layer.scale)) < _LEAST_SCALE_OF_UNITS else 1.0
+    return 1.0
+
+
 def _by_keras(model: Any) -> onnx.ModelProto:
     model(np.zeros((1, *model.inputs[0].shape[1:]), dtype=np.float32))  # it refuses a model that never ran
     with tempfile.TemporaryDirectory() as folder:
@@ -134,21 +146,9 @@ def _by_keras(model: Any) -> onnx.ModelProto:
 
 
 def _by_dynamo(model: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
-    import torch
+    from .dynamo import by_dynamo
 
-    program = torch.onnx.export(
-        model.eval(),
-        (torch.zeros(2, *shape, device=next(model.parameters()).device),),
-        input_names=["pixels"],
-        dynamic_shapes={"args": ({0: torch.export.Dim("batch")},)},
-        opset_version=OPSET,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-    if program is None:  # what torch's signature allows
-        raise ConversionError("torch.onnx.export returned nothing")
-    return program.model_proto
+    return by_dynamo(model.eval(), shape, OPSET)
 
 
 def _open_saved_model(folder: Path) -> Network:
@@ -169,6 +169,7 @@ def _open_saved_model(folder: Path) -> Network:
         name=folder.resolve().name,
         framework="tensorflow",
         shape=shape,
+        white=1.0,  # its graph does not tell a rescaling from any other product
         columns=answer.shape[-1],
         ending=_frozen_ending(signature),
         reference="the SavedModel's serving signature by tensorflow, float32",

@@ -102,6 +102,15 @@ def check(parity: Parity, name: str) -> None:
             f"difference {parity.max_difference:.2g} (at most {TOLERANCE:g}), labels equal {parity.agreement:.1%}; "
             "nothing was written"
         )
+    check_batches(parity, name)
+
+
+def check_batches(parity: Parity, name: str) -> None:
+    """The part of `check` that a variant in fewer bits must keep too.
+
+    Raises:
+        ParityError: A photo's answer depends on the batch that it comes in.
+    """
     if not parity.batch_difference <= BATCH_TOLERANCE:
         raise ParityError(
             f"{name}: the converted graph gives the same photos other answers in batches of "

@@ -23,7 +23,7 @@ from aiface_runtime.preprocess import preprocess
 from .calibration import Calibration, at_temperature, calibrate
 from .convert import Conversion, convert
 from .errors import DataError, ExportError, ParityError, PrecisionError
-from .parity import Parity, check, compare
+from .parity import Parity, check, check_batches, compare
 from .photos import Photos, read_photos
 from .precision import LEAST_AGREEMENT, Choice, Precision, Yardstick, choose
 from .source import Source
@@ -125,6 +125,8 @@ def export(
             if choice.precision != "fp32":
                 written = compare(draft, photos.held_out, original, source.reference)
                 _check_variant(written, choice, source.place)
+                choice.report["candidates"][choice.precision]["batch_difference"] = written.batch_difference
+                _write(choice.graph, document, draft)
             draft.replace(file)
     except AifaceError as error:  # before OSError: some are both
         raise ParityError(f"{source.place}: the runtime cannot use the converted graph ({error})") from error
@@ -168,6 +170,7 @@ def _choose(
 
 def _check_variant(written: Parity, choice: Choice, place: str) -> None:
     """Once more, of the written file through the runtime."""
+    check_batches(written, place)
     if not written.agreement >= LEAST_AGREEMENT:
         raise PrecisionError(
             f"{place}: the runtime's answers of the {choice.precision} file keep only {written.agreement:.1%} of the "

@@ -65,6 +65,11 @@ def _steps(processor: ImageProcessor, place: str) -> tuple[tuple[Step, ...], tup
     steps: list[Step] = []
     out: tuple[int, int] | None = None
     if getattr(processor, "do_resize", False):
+        if not hasattr(processor, "size"):  # SigLIP 2's NaFlex: as many patches as the photo's shape allows
+            raise SourceError(
+                f"{place}: its {type(processor).__name__} gives each photo a size of its own; only networks with one "
+                "input size can be exported (of SigLIP 2 those without NaFlex)"
+            )
         size, filter_ = dict(processor.size), _FILTERS[int(processor.resample)]
         if hasattr(processor, "crop_pct"):
             return _convnext_steps(size["shortest_edge"], processor.crop_pct, filter_)

@@ -8,6 +8,7 @@ from pathlib import Path
 from .errors import SourceError
 from .from_keras import is_keras, read_keras
 from .source import Hints, Source
+from .torchvision_names import declare_missing_names
 
 
 def open_source(place: str, ai_label: Sequence[str] = (), hints: Hints = Hints()) -> Source:  # noqa: B008 frozen
@@ -31,6 +32,7 @@ def open_source(place: str, ai_label: Sequence[str] = (), hints: Hints = Hints()
     from .hub import fetch, is_hub_id
 
     folder, name = fetch(place) if is_hub_id(place) else (Path(place), "")
+    declare_missing_names()  # before transformers, which imports torchvision where it is installed
     from .from_transformers import read_transformers  # takes seconds, which a mistyped id need not
 
     return read_transformers(folder, ai_label, name)

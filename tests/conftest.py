@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import util
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,26 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_report_header() -> list[str]:
-    packages = ("numpy", "pillow", "onnxruntime", "onnx", "torch", "transformers", "optimum-onnx")
+    packages = (
+        "numpy",
+        "pillow",
+        "onnxruntime",
+        "onnx",
+        "torch",
+        "transformers",
+        "optimum-onnx",
+        "keras",
+        "tensorflow",
+    )
     data = "present" if SHARED.joinpath("data").is_dir() else "ABSENT: tests on real faces are skipped"
-    return [" ".join(f"{package}-{version(package)}" for package in packages), f"../shared/data: {data}"]
+    return [" ".join(f"{package}-{_version(package)}" for package in packages), f"../shared/data: {data}"]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # not every environment has every framework
+        return "absent"
 
 
 @pytest.fixture(scope="session")

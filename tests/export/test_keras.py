@@ -62,22 +62,9 @@ def photos(portrait: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
 @pytest.fixture(scope="module")
 def seed(photos: list[Path]) -> Any:
     """Random weights whose answers differ clearly between photos."""
-    from aiface_training.seed_resnet import seed_resnet
+    from aiface_training.seed_resnet import random_seed_resnet
 
-    keras.utils.set_random_seed(0)
-    model = seed_resnet(WIDTH, SIZE)
-    pixels = np.stack([card_pixels(photo, "bgr") for photo in photos[::6]]).astype(np.float32)
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    for layer in norms:
-        layer.momentum = 0.0  # takes over the statistics of what flows through
-    model(pixels, training=True)
-    for layer in norms:
-        layer.momentum = 0.99
-    answers = model.predict(pixels, verbose=0).astype(np.float64)
-    logits = np.log(answers / (1 - answers))
-    kernel, bias = model.layers[-1].get_weights()
-    model.layers[-1].set_weights([kernel / logits.std(), (bias - logits.mean()) / logits.std()])
-    return model
+    return random_seed_resnet([Image.open(photo).convert("RGB") for photo in photos[::6]], WIDTH, SIZE)
 
 
 def save(model: Any, place: Path) -> Path:
