@@ -13,6 +13,7 @@ run: .venv/run/.ready
 	@.venv/run/bin/aiface predict $(or $(IMAGES),"$$(.venv/run/bin/python -c \
 	  'import importlib.util as u, pathlib as p; print(p.Path(u.find_spec("matplotlib").origin).parent / "mpl-data/sample_data/grace_hopper.jpg")')")
 
+test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
 test: .venv/test/.ready
 	.venv/test/bin/ruff check .
 	.venv/test/bin/ruff format --check .
@@ -33,12 +34,14 @@ model: .venv/test/.ready
 	@touch $@
 
 # torch first and pinned: otherwise another package's range pulls in its largest build.
+# timm needs torchvision, which no longer imports beside this PyTorch; its tests alone see the two.
 # A strict editable install, because type checkers do not follow the other kind to the mapped folders; it links single
 # files, so it is made anew when files come or go.
 .venv/test/.ready: setup.cfg pyproject.toml aiface_runtime aiface_runtime/cli export training training/recipes models
 	$(PYTHON) -m venv .venv/test
 	.venv/test/bin/python $(PIP_INSTALL) $(TORCH)
 	.venv/test/bin/python $(PIP_INSTALL) --config-settings editable_mode=strict --editable ".[cpu,export,train,test]"
+	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/timm timm==1.0.31 torchvision==0.29.2
 	@touch $@
 
 clean:

@@ -128,3 +128,19 @@ def test_a_repository_without_weights_is_refused(hub: Hub, tmp_path: Path) -> No
     done = export(hub, "someone/detector", tmp_path / "model.onnx")
     assert done.returncode == 1
     assert "has neither model.safetensors nor pytorch_model.bin" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        ('{"weight_map": {"head": "model-00001.safetensors"}}', "model-00001.safetensors, which the repository lacks"),
+        ('{"weight_map": ', "is no index of weights"),
+    ],
+)
+def test_weights_in_shards_that_are_not_whole_are_refused(hub: Hub, tmp_path: Path, index: str, says: str) -> None:
+    (hub.folder / "model.safetensors").rename(hub.folder / "elsewhere")
+    (hub.folder / "model.safetensors.index.json").write_text(index)
+    done = export(hub, "someone/detector", tmp_path / "model.onnx")
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("aiface-export: ")]
+    assert says in line

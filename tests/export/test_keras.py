@@ -127,6 +127,20 @@ def test_several_outputs_end_in_softmax(tmp_path: Path, portrait: Path) -> None:
     assert answer.p_ai == pytest.approx(expected[0] + expected[2], abs=1e-4)
 
 
+def test_a_network_that_rescales_pixels_itself_is_fed_bytes(tmp_path: Path, portrait: Path) -> None:
+    keras.utils.set_random_seed(0)
+    inner = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 127.5, offset=-1)])
+    layers = [inner, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+    model.save(tmp_path / "own.keras")
+    options = [*SEED, "--resize", "bicubic", "--channels", "rgb"]
+    assert main([str(tmp_path / "own.keras"), "-o", str(tmp_path / "own.onnx"), *options]) == 0
+    with Image.open(portrait) as image:
+        pixels = np.asarray(image.convert("RGB").resize((32, 32), Image.Resampling.BICUBIC), dtype=np.float32)
+    answer = Classifier(tmp_path / "own.onnx", device="cpu").predict(portrait)
+    assert answer.scores["real"] == pytest.approx(model.predict(pixels[None], verbose=0)[0, 0], abs=1e-4)
+
+
 def tiny(place: Path, *, sides: int | None = 32, columns: int = 1, ending: str = "sigmoid", outputs: int = 1) -> Path:
     image = keras.Input((sides, sides, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(image)
