@@ -26,7 +26,7 @@ model: export MALLOC_TRIM_THRESHOLD_ = 8589934592
 model: .venv/test/.ready
 	.venv/test/bin/aiface-train finetune ../shared/data -o runs/first
 	.venv/test/bin/aiface-train evaluate runs/first ../shared/data --split val --split test -o runs/first/evaluation.json
-	.venv/test/bin/aiface-export runs/first -o models/aiface-mobilenetv2.onnx --images ../shared/data/val --bundle
+	.venv/test/bin/aiface-export runs/first -o models/aiface-mobilenetv2.onnx --images ../shared/data/val --scaled-decoding --bundle
 
 .venv/run/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime models -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv/run

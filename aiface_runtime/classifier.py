@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 import numpy as np
 
 from .catalog import resolve
 from .engine import Device, Engine
 from .errors import InputError, ModelClosedError, UsageError
-from .images import ImageInput, describe, load_rgb
+from .images import ImageInput, describe, load_scaled
 from .manifest import Manifest
 from .prediction import Failure, Prediction, Verdict
-from .preprocess import preprocess
+from .preprocess import enough, preprocess
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Classifier:
@@ -89,7 +93,8 @@ class Classifier:
         Raises:
             InputError: The photo cannot be used; one of its leaves, naming the input and the remedy.
         """
-        return self._answer([describe(image)], self._prepare(image)[None])[0]
+        engine, name = self._engine, describe(image)
+        return self._prediction(name, engine.run(self._prepare(image)[None])[0], engine)
 
     @overload
     def predict_many(
@@ -102,11 +107,14 @@ class Classifier:
     def predict_many(
         self, images: Iterable[ImageInput], *, batch_size: int = 16, on_error: Literal["record", "raise"] = "record"
     ) -> Iterator[Prediction | Failure]:
-        """Answer for many photos, lazily and in their order; at most `batch_size` prepared photos are held.
+        """Answer for many photos, lazily and in their order, on all cores.
+
+        At most `batch_size` photos are taken before their answers are given, and no more decoded ones are held than
+        there are cores, with `batch_size` of them at the model's size.
 
         Args:
             images: Anything that `predict` takes, any number of them.
-            batch_size: Photos a run of the model.
+            batch_size: Photos that are decoded, and then answered for, side by side.
             on_error: `record` yields a `Failure` in the place of a photo that cannot be used; `raise` raises what
                 `predict` would.
 
@@ -164,7 +172,8 @@ class Classifier:
         return self._open_engine
 
     def _prepare(self, image: ImageInput) -> NDArray[np.uint8]:
-        return preprocess(load_rgb(image), self.manifest.steps)
+        pixels, box = load_scaled(image, enough(self.manifest))
+        return preprocess(pixels, self.manifest.steps, box)
 
     def _try_prepare(self, image: ImageInput) -> NDArray[np.uint8] | InputError:
         try:
@@ -173,22 +182,22 @@ class Classifier:
             return error
 
     def _batches(self, images: Iterator[ImageInput], batch_size: int, on_error: str) -> Iterator[Prediction | Failure]:
-        while chunk := list(islice(images, batch_size)):
-            prepared = [(describe(image), self._try_prepare(image)) for image in chunk]
-            good = [(name, item) for name, item in prepared if not isinstance(item, InputError)]
-            names, pixels = [name for name, _ in good], [item for _, item in good]
-            answers = iter(self._answer(names, np.stack(pixels)) if good else [])
-            for name, item in prepared:
-                if not isinstance(item, InputError):
-                    yield next(answers)
-                elif on_error == "raise":
-                    raise item
-                else:
-                    yield Failure(name, item, self.manifest.id, self.device)
-
-    def _answer(self, names: Sequence[str], batch: NDArray[np.uint8]) -> list[Prediction]:
         engine = self._engine
-        return [self._prediction(name, row, engine) for name, row in zip(names, engine.run(batch), strict=True)]
+        with _Workers(engine.threads) as workers:
+            while chunk := list(islice(images, batch_size)):
+                names = [describe(image) for image in chunk]
+                prepared = workers.map(self._try_prepare, chunk)
+                good = [item for item in prepared if not isinstance(item, InputError)]
+                # One core a run and as many runs as cores: shared out inside one run, less of each core is used.
+                runs = workers.map(engine.run_on_one_core, _parts(good, engine.parallel_runs))
+                rows = iter([row for run in runs for row in run])
+                for name, item in zip(names, prepared, strict=True):
+                    if not isinstance(item, InputError):
+                        yield self._prediction(name, next(rows), engine)
+                    elif on_error == "raise":
+                        raise item
+                    else:
+                        yield Failure(name, item, engine.manifest.id, engine.device)
 
     def _prediction(self, name: str, probabilities: NDArray[np.float32], engine: Engine) -> Prediction:
         manifest = engine.manifest
@@ -200,6 +209,33 @@ class Classifier:
         elif p_ai < self._point.real_below:
             verdict = Verdict.REAL
         return Prediction(name, verdict, p_ai, scores, manifest.id, engine.device, engine.fallback)
+
+
+class _Workers:
+    """Threads that share out work; the caller itself where there is one core.
+
+    Decoding and the model let go of the interpreter's lock, so threads keep all cores busy.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="aiface") if count > 1 else None
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        several = self._pool is not None and len(items) > 1
+        return list(cast(ThreadPoolExecutor, self._pool).map(function, items) if several else map(function, items))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _parts(items: Sequence[NDArray[np.uint8]], most: int) -> list[NDArray[np.uint8]]:
+    """At most so many stacks of about the same length, in order; none of nothing."""
+    size = -(-len(items) // most)
+    return [np.stack(items[start : start + size]) for start in range(0, len(items), size)] if items else []
 
 
 def _ranked(prediction: Prediction) -> list[dict[str, Any]]:

@@ -137,9 +137,15 @@ class Engine:
         self.manifest = self._read_manifest()
         self._input = self._session.get_inputs()[0].name
         self._output = self._session.get_outputs()[0].name
+        self._one_core: Any = None
+
+    @property
+    def parallel_runs(self) -> int:
+        """Calls of `run_on_one_core` that are worth making at once."""
+        return self.threads if self.device == "cpu" else 1
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities of a batch.
+        """Probabilities of a batch, on all `threads`.
 
         Args:
             batch: uint8 RGB `[N, height, width, 3]` of the manifest's input size.
@@ -152,8 +158,25 @@ class Engine:
         """
         if os.getpid() != self._pid:
             self._reopen_after_fork()
+        return self._answer(self._session, batch)
+
+    def run_on_one_core(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The same for callers that share the cores out among themselves; on a device that is no CPU, the same call.
+
+        The first call opens the model once more, with its own copy of the weights.
+        """
+        if os.getpid() != self._pid:
+            self._reopen_after_fork()
+        if self.parallel_runs == 1:
+            return self._answer(self._session, batch)
+        with self._lock:
+            if self._one_core is None:
+                self._one_core = self._open(self._providers, threads=1)
+        return self._answer(self._one_core, batch)
+
+    def _answer(self, session: Any, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         try:
-            probabilities: NDArray[np.float32] = self._session.run([self._output], {self._input: batch})[0]
+            probabilities: NDArray[np.float32] = session.run([self._output], {self._input: batch})[0]
         except Exception as error:
             raise InferenceError(
                 f"{self._path} failed on {self.device!r} with {len(batch)} photos ({_first_line(error)}); "
@@ -168,6 +191,7 @@ class Engine:
             # The old session's threads exist in the parent only: to destroy it here would wait for them for ever.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
             self._session = self._open(self._providers)
+            self._one_core = None  # without threads of its own, which may go
             self._pid = os.getpid()
 
     def _open_best(self) -> Any:
@@ -188,11 +212,11 @@ class Engine:
             reasons.append(f"{device}: {problem}")
         raise AssertionError("the CPU is always tried last")
 
-    def _open(self, providers: Sequence[str]) -> Any:
+    def _open(self, providers: Sequence[str], threads: int | None = None) -> Any:
         """Open, and hold onnxruntime to the first provider: left alone it would take the CPU without a word."""
         ort = import_onnxruntime()
         options = ort.SessionOptions()
-        options.intra_op_num_threads = self.threads
+        options.intra_op_num_threads = threads or self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -31,6 +31,8 @@ ImageInput: TypeAlias = Union[
     str, os.PathLike[str], bytes, bytearray, memoryview, IO[bytes], Image.Image, "NDArray[np.uint8]"
 ]
 
+Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
+
 MAX_PIXELS = 1024 * 1024 * 1024 // 4 // 3  # 89,478,485, Pillow's own guard: RGB pixels of a quarter of a gigabyte
 
 MAX_ASPECT = 32  # scaling a hair-thin strip by its shorter side would take gigabytes
@@ -72,12 +74,32 @@ def load_rgb(source: ImageInput) -> NDArray[np.uint8]:
     Raises:
         InputError: One of its leaves, naming the input and the remedy.
     """
+    return load_scaled(source, None)[0]
+
+
+def load_scaled(source: ImageInput, least: tuple[int, int] | None) -> tuple[NDArray[np.uint8], Box | None]:
+    """Decode any accepted input, an encoded JPEG only as far as the pixels are needed.
+
+    libjpeg can decode at a half, a quarter or an eighth of the size, in a fraction of the time.
+
+    Args:
+        source: As of `load_rgb`.
+        least: Width and height that must remain; None for the whole.
+
+    Returns:
+        uint8 RGB `[H, W, 3]`, and where in it the photo lies, to a fraction of a pixel: sides that the scale does not
+        divide are filled up. None where the photo was decoded whole.
+    """
     name = describe(source)
-    pixels = _checked_array(source, name) if isinstance(source, np.ndarray) else np.asarray(_load(source, name))
+    if isinstance(source, np.ndarray):
+        pixels, box = _checked_array(source, name), None
+    else:
+        image, box = _load(source, name, least)
+        pixels = np.asarray(image)
     height, width, _ = pixels.shape
     if max(height, width) > MAX_ASPECT * min(height, width):
         raise ImageShapeError(f"{name}: {width} x {height} is a strip, not a photo of a face; crop it to the face")
-    return pixels
+    return pixels, box
 
 
 def _checked_array(array: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
@@ -86,14 +108,15 @@ def _checked_array(array: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     return array
 
 
-def _load(source: object, name: str) -> Image.Image:
-    """A decoded RGB image, upright."""
+def _load(source: object, name: str, least: tuple[int, int] | None) -> tuple[Image.Image, Box | None]:
+    """A decoded RGB image, upright, and where in it the photo lies."""
     encoded = None if isinstance(source, Image.Image) else _read(source, name)
     try:
         if encoded is None:
-            return _decode(cast("Image.Image", source), name)
+            return _decode(cast("Image.Image", source), name), None
         with Image.open(io.BytesIO(encoded)) as image:
-            return _decode(image, name)
+            box = _scale_down(image, least) if least else None
+            return _decode(image, name), box
     except (ImageTooLargeError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -139,6 +162,34 @@ def _read(source: object, name: str) -> bytes:
     if not data:
         raise ImageDecodeError(f"{name}: is empty (0 bytes); check how the file was written or downloaded")
     return data
+
+
+# EXIF's orientations that exchange the sides, and those after which the first pixel is at the right, or below.
+_ORIENTATION = 0x0112
+_SIDEWAYS, _FROM_RIGHT, _FROM_BELOW = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
+
+
+def _scale_down(image: Image.Image, least: tuple[int, int]) -> Box | None:
+    """Have a JPEG decoded at the smallest scale that leaves `least`; where the photo will lie in it when upright."""
+    if image.format != "JPEG" or image.width * image.height > MAX_PIXELS:
+        return None
+    orientation = _orientation(image)
+    drafted = image.draft(None, least[::-1] if orientation in _SIDEWAYS else least)
+    if drafted is None or drafted[1][2:] == image.size:
+        return None
+    (width, height), (right, bottom) = image.size, drafted[1][2:]
+    if orientation in _SIDEWAYS:
+        width, height, right, bottom = height, width, bottom, right
+    left = width - right if orientation in _FROM_RIGHT else 0
+    top = height - bottom if orientation in _FROM_BELOW else 0
+    return (left, top, left + right, top + bottom)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 a broken EXIF block says nothing of the orientation, as in _upright
+        return 1
 
 
 def _decode(image: Image.Image, name: str) -> Image.Image:

@@ -84,6 +84,9 @@ class Manifest:
         height: Of the graph's input, in pixels.
         width: Of the graph's input, in pixels.
         steps: From a photo of any size to that input, in this order.
+        scaled_decoding: A JPEG may be decoded at a half, a quarter or an eighth of its size while at least this many
+            times the sides of the first resize remain; None where every pixel counts, as where the original's answers
+            are to be met exactly.
         operating_points: Thresholds by name.
         document: The whole manifest as it was read.
     """
@@ -95,6 +98,7 @@ class Manifest:
     height: int
     width: int
     steps: tuple[Step, ...]
+    scaled_decoding: float | None
     operating_points: Mapping[str, OperatingPoint]
     document: Mapping[str, Any]
 
@@ -157,7 +161,8 @@ def _checked(document: dict[str, Any]) -> Manifest:
     name, version = document["name"], document["version"]
     if not (isinstance(name, str) and name and isinstance(version, str) and version):
         raise ValueError("has no name or version")
-    return Manifest(name, version, labels, ai_labels, height, width, steps, points, document)
+    scaled = _scaled_decoding(graph_input, steps)
+    return Manifest(name, version, labels, ai_labels, height, width, steps, scaled, points, document)
 
 
 def _names(document: dict[str, Any], field: str) -> tuple[str, ...]:
@@ -188,6 +193,17 @@ def _step(values: dict[str, Any]) -> Step:
             raise ValueError(f"has the unknown filter {values['filter']!r}")
         fields["filter"] = values["filter"]
     return kind(**fields)
+
+
+def _scaled_decoding(graph_input: dict[str, Any], steps: tuple[Step, ...]) -> float | None:
+    value = graph_input.get("scaled_decoding")
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not 1 <= value <= 64:
+        raise ValueError(f"has scaled_decoding {value!r}, not 1 to 64")
+    if not isinstance(steps[0], (Resize, ResizeShorter)) or steps[0].filter == "bilinear_no_antialias":
+        raise ValueError("has scaled_decoding, but does not begin with a resize that averages")
+    return float(value)
 
 
 def _check_size(steps: tuple[Step, ...], height: int, width: int) -> None:

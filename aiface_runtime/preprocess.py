@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from PIL import Image
 
-from .manifest import CenterCrop, CenterCropToEven, Resize, ResizeShorter, Step
+from .manifest import CenterCrop, CenterCropToEven, Manifest, Resize, ResizeShorter, Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def preprocess(pixels: NDArray[np.uint8], steps: Sequence[Step]) -> NDArray[np.uint8]:
+def enough(manifest: Manifest) -> tuple[int, int] | None:
+    """Width and height from which on a photo may be decoded smaller than it is; None where it may not."""
+    if manifest.scaled_decoding is None:
+        return None
+    first = manifest.steps[0]
+    width, height = (first.width, first.height) if isinstance(first, Resize) else 2 * (cast(ResizeShorter, first).size,)
+    return math.ceil(manifest.scaled_decoding * width), math.ceil(manifest.scaled_decoding * height)
+
+
+def preprocess(
+    pixels: NDArray[np.uint8], steps: Sequence[Step], box: tuple[float, float, float, float] | None = None
+) -> NDArray[np.uint8]:
     """Resize and crop one photo.
 
     Args:
         pixels: uint8 RGB `[H, W, 3]` of any size.
         steps: From the model's manifest.
+        box: Where in a photo that was decoded at a reduced scale the whole lies, to a fraction of a pixel.
 
     Returns:
         uint8 RGB `[height, width, 3]` of the model's input, equal to what transformers' image processors compute
@@ -28,28 +41,29 @@ def preprocess(pixels: NDArray[np.uint8], steps: Sequence[Step]) -> NDArray[np.u
     """
     image = Image.fromarray(pixels)
     for step in steps:
-        image = _apply(image, step)
+        image, box = _apply(image, step, box), None
     return np.asarray(image)
 
 
 _ONE = 2048  # 11 bits: OpenCV weighs 8-bit pixels in fixed point
 
 
-def _apply(image: Image.Image, step: Step) -> Image.Image:
+def _apply(image: Image.Image, step: Step, box: tuple[float, float, float, float] | None) -> Image.Image:
     if isinstance(step, CenterCrop | CenterCropToEven):
         left, top = (image.width - step.width) / 2, (image.height - step.height) / 2
         left, top = (round(left), round(top)) if isinstance(step, CenterCropToEven) else (int(left), int(top))
         return image.crop((left, top, left + step.width, top + step.height))
-    size = (step.width, step.height) if isinstance(step, Resize) else _shorter_side(image, step)
+    sides = (box[2] - box[0], box[3] - box[1]) if box else image.size
+    size = (step.width, step.height) if isinstance(step, Resize) else _shorter_side(sides, step)
     if step.filter == "bilinear_no_antialias":
         return Image.fromarray(_resize_bilinear(np.asarray(image), *size))
-    return image.resize(size, Image.Resampling[step.filter.upper()])
+    return image.resize(size, Image.Resampling[step.filter.upper()], box=box)
 
 
-def _shorter_side(image: Image.Image, step: ResizeShorter) -> tuple[int, int]:
-    shorter, longer = sorted(image.size)
+def _shorter_side(sides: tuple[float, float], step: ResizeShorter) -> tuple[int, int]:
+    shorter, longer = sorted(sides)
     scaled = int(step.size * longer / shorter)
-    return (step.size, scaled) if image.width <= image.height else (scaled, step.size)
+    return (step.size, scaled) if sides[0] <= sides[1] else (scaled, step.size)
 
 
 def _resize_bilinear(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .source import Source
 
 _IMAGES = "real photos for the proof: any folder, or real/ and ai/ or a manifest.csv (default: a portrait)"
+_SCALED = "let large JPEGs be decoded at a reduced scale: several times faster, answers move a little"
 _PRECISION = "fewer bits where --images show that next to nothing is lost; auto: the fastest here (default: fp32)"
 
 
@@ -89,6 +90,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-version", default="1", metavar="V", help="the model's own version (default: 1)")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8", "auto"), default="fp32", help=_PRECISION)
     parser.add_argument("--calibrate", type=Path, metavar="DIR", help="labelled photos to fit the probabilities on")
+    parser.add_argument("--scaled-decoding", action="store_true", help=_SCALED)
     parser.add_argument("--report", type=Path, metavar="FILE.json", help="where all that was measured goes")
     parser.add_argument("--bundle", action="store_true", help="also write the model card and index.json beside FILE")
 
@@ -111,6 +113,7 @@ def _export(args: argparse.Namespace, *, adopting: bool) -> None:
         model_version=args.model_version,
         precision=args.precision,
         calibrate_on=args.calibrate,
+        scaled_decoding=args.scaled_decoding,
         command=args.command,
         progress=progress,
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiface_runtime import Classifier
-from aiface_runtime.images import ImageInput
+from aiface_runtime.images import ImageInput, load_rgb
 
 from .errors import ParityError
 
@@ -83,8 +83,9 @@ def compare(file: Path, photos: Sequence[ImageInput], expected: NDArray[np.float
 
 
 def answers(classifier: Classifier, photos: Sequence[ImageInput], batch_size: int) -> NDArray[np.float64]:
-    """A file's probabilities, float64 `[photos, C]`, through the runtime."""
-    predictions = classifier.predict_many(photos, batch_size=batch_size, on_error="raise")
+    """A file's probabilities, float64 `[photos, C]`, through the runtime, photos decoded whole like the original's."""
+    decoded = (load_rgb(photo) for photo in photos)
+    predictions = classifier.predict_many(decoded, batch_size=batch_size, on_error="raise")
     return np.array([list(prediction.scores.values()) for prediction in predictions], dtype=np.float64)
 
 

@@ -33,6 +33,7 @@ _PLAIN_POINTS = {"balanced": {"real_below": 0.5, "ai_from": 0.5}}
 _NO_CALIBRATION = {"method": "none"}
 _FRAMEWORKS = ("torch", "transformers", "optimum-onnx", "tensorflow", "keras", "tf2onnx")
 _HELD_OUT, _HELD_OUT_FROM_VARIANTS = 64, 256  # photos: to see that one in a hundred changes takes more of them
+_OVERSAMPLING = 2.0  # of the first resize; from there on what libjpeg leaves out is mostly above what the resize keeps
 _CALIBRATING, _LEAST_CALIBRATING = 64, 8
 
 
@@ -77,6 +78,7 @@ def export(
     model_version: str = "1",
     precision: Precision = "fp32",
     calibrate_on: Path | None = None,
+    scaled_decoding: bool = False,
     command: str = "",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Exported:
@@ -91,6 +93,7 @@ def export(
         model_version: The model's own version.
         precision: Of the file; `auto` for the fastest on this machine that loses next to nothing.
         calibrate_on: Labelled photos to fit temperature and operating points on, in place of the checkpoint's.
+        scaled_decoding: Let the runtime decode large JPEGs at a reduced scale: much faster, answers move a little.
         command: What the user typed, for the record.
         progress: Called with a line before each long step.
 
@@ -99,6 +102,10 @@ def export(
     """
     if file.suffix != ".onnx":
         raise ExportError(f"{file}: the output must end in .onnx")
+    if scaled_decoding and getattr(source.preparation.steps[0], "filter", None) in (None, "bilinear_no_antialias"):
+        raise ExportError(
+            f"{source.place}: --scaled-decoding: its photos are not first resized by a filter that averages"
+        )
     photos = _photos(images, precision)
     if calibrate_on:
         progress(f"calibrating on {calibrate_on}")
@@ -108,6 +115,8 @@ def export(
     conversion = convert(source, temperature)
     document = _document(source, conversion, calibration) | {"name": name or file.stem, "version": model_version}
     document["export"]["command"] = command
+    if scaled_decoding:
+        document["input"]["scaled_decoding"] = _OVERSAMPLING
     progress(f"proving parity on {len(photos.held_out)} photos ({photos.are})")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -105,6 +105,13 @@ def test_label_order_and_meaning_come_from_the_checkpoint(tmp_path: Path, portra
     assert answer.model == "other@7"
 
 
+def test_scaled_decoding_is_the_users_choice(tmp_path: Path) -> None:
+    folder = save(tmp_path / "vit")
+    for options, expected in (([], None), (["--scaled-decoding"], 2.0)):
+        assert main([str(folder), "-o", str(tmp_path / "model.onnx"), *options]) == 0
+        assert Classifier(tmp_path / "model.onnx").manifest.scaled_decoding == expected
+
+
 def break_config(folder: Path) -> None:
     (folder / "config.json").unlink()
 

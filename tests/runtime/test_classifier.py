@@ -7,6 +7,7 @@ import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,24 @@ def test_every_batch_size_gives_the_same_numbers(classifier: Classifier, portrai
     for batch_size in (1, 2, 7, 50):
         answers = classifier.predict_many(photos, batch_size=batch_size, on_error="raise")
         assert [answer.p_ai for answer in answers] == pytest.approx(expected, abs=1e-5)
+
+
+def test_many_threads_give_the_same_numbers_in_order(portrait: Path) -> None:
+    with Image.open(portrait) as image:
+        photos: list[Any] = [image.crop((0, 0, side, side)) for side in range(500, 300, -9)]
+    photos.insert(5, "no.jpg")
+
+    def records(threads: int, batch_size: int) -> list[dict[str, Any]]:
+        with Classifier(device="cpu", threads=threads) as classifier:
+            return [answer.to_record() for answer in classifier.predict_many(photos, batch_size=batch_size)]
+
+    expected = records(threads=1, batch_size=16)
+    for batch_size in (4, 50):
+        found = records(threads=3, batch_size=batch_size)
+        assert [record["input"] for record in found] == [record["input"] for record in expected]
+        assert found[5]["error"]["code"] == expected[5]["error"]["code"] == "not_found"
+        numbers = ([record["p_ai"] for record in answers if record["error"] is None] for answers in (found, expected))
+        assert next(numbers) == pytest.approx(next(numbers), abs=1e-5)
 
 
 def test_verdicts_follow_the_operating_point(portrait: Path) -> None:

@@ -52,6 +52,10 @@ BREAKS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no steps": lambda d: d["input"].update(steps=[]),
     "a crop beyond the photo": lambda d: d["input"]["steps"].insert(0, {"op": "center_crop", "height": 9, "width": 9}),
     "a size that is no number": lambda d: d["input"].update(width="224"),
+    "scaled decoding that enlarges": lambda d: d["input"].update(scaled_decoding=0.5),
+    "scaled decoding before a resize that looks at four pixels": lambda d: d["input"].update(
+        steps=[{"op": "resize", "height": 224, "width": 224, "filter": "bilinear_no_antialias"}], scaled_decoding=2
+    ),
     "no operating point": lambda d: d.update(operating_points={}),
     "thresholds the wrong way round": lambda d: d["operating_points"]["balanced"].update(real_below=0.9, ai_from=0.1),
     "an empty name": lambda d: d.update(name=""),
