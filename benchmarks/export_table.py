@@ -108,7 +108,7 @@ def _row(subject: Subject, place: Path, precision: str, images: Path) -> dict[st
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no word"])[-1].replace(f"{place.parent}/", "")
-        return {"precision": precision, "problem": reason.removeprefix("aiface-export: ")}
+        return {"precision": precision, "problem": reason.removeprefix("aiface-export: ").split("; nothing")[0]}
     made = json.loads(report.read_text(encoding="utf-8"))
     candidate = made["precision"]["candidates"][precision]
     parity = made["parity"] if precision == "fp32" else candidate

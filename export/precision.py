@@ -188,7 +188,7 @@ def _refined(
     """The variant, with so many nodes in float as it needs to pass; after the last round as it is."""
     progress(f"making {name}")
     with tempfile.TemporaryDirectory() as folder:
-        make, how = _maker(name, fp32, yardstick, calibrating, Path(folder))
+        make, how = _maker(name, fp32, calibrating, Path(folder))
         nodes: list[str] = []
         variant = _measured(make, nodes, yardstick, how)
         if variant.passes(fp32):
@@ -209,17 +209,17 @@ def _measured(make: _Make, in_float: Sequence[str], yardstick: Yardstick, how: d
     return Candidate(graph, figures, how | {"in_float": list(in_float)})
 
 
-def _maker(
-    name: str, fp32: Candidate, yardstick: Yardstick, calibrating: NDArray[np.uint8], folder: Path
-) -> tuple[_Make, dict[str, Any]]:
+def _maker(name: str, fp32: Candidate, calibrating: NDArray[np.uint8], folder: Path) -> tuple[_Make, dict[str, Any]]:
     """What makes the variant with some nodes left in float, and how it does."""
     if name == "fp16":
         return (lambda in_float: to_fp16(fp32.graph, in_float=in_float)), {}
     errors: dict[tuple[Any, int], float] = {}
+    whole = answers(fp32.graph, calibrating)
 
     def error(method: Any, bits: int) -> float:
+        """On the calibrating photos: those held out stay out of the choice."""
         graph = to_int8(fp32.graph, folder / method, method, weight_bits=bits)
-        return float(yardstick.figures(answers(graph, yardstick.pixels))["mean_difference"])
+        return float(np.abs(np.nan_to_num(answers(graph, calibrating)) - whole).mean())
 
     for method in METHODS:
         write_ranges(fp32.graph, calibrating, method, folder / method)
