@@ -19,6 +19,7 @@ from .errors import ParityError
 TOLERANCE = 1e-4  # on each probability
 BATCH_SIZES = (1, 2, 7)  # none of which an exporter was told of
 BATCH_TOLERANCE = 1e-5  # on each probability of the same photo in another batch
+VARIANT_BATCH_TOLERANCE = 1e-3  # the same in fp16, whose numbers are 5e-4 apart: sums in another order round otherwise
 _PHOTOS_IN_BATCHES = 14  # full batches of each size
 
 
@@ -106,15 +107,15 @@ def check(parity: Parity, name: str) -> None:
     check_batches(parity, name)
 
 
-def check_batches(parity: Parity, name: str) -> None:
-    """The part of `check` that a variant in fewer bits must keep too.
+def check_batches(parity: Parity, name: str, tolerance: float = BATCH_TOLERANCE) -> None:
+    """The part of `check` that a variant in fewer bits must keep too, within `VARIANT_BATCH_TOLERANCE`.
 
     Raises:
         ParityError: A photo's answer depends on the batch that it comes in.
     """
-    if not parity.batch_difference <= BATCH_TOLERANCE:
+    if not parity.batch_difference <= tolerance:
         raise ParityError(
             f"{name}: the converted graph gives the same photos other answers in batches of "
             f"{', '.join(map(str, BATCH_SIZES))}: largest difference {parity.batch_difference:.2g} (at most "
-            f"{BATCH_TOLERANCE:g}); nothing was written"
+            f"{tolerance:g}); nothing was written"
         )

@@ -23,7 +23,7 @@ from aiface_runtime.preprocess import preprocess
 from .calibration import Calibration, at_temperature, calibrate
 from .convert import Conversion, convert
 from .errors import DataError, ExportError, ParityError, PrecisionError
-from .parity import Parity, check, check_batches, compare
+from .parity import VARIANT_BATCH_TOLERANCE, Parity, check, check_batches, compare
 from .photos import Photos, read_photos
 from .precision import LEAST_AGREEMENT, Choice, Precision, Yardstick, choose
 from .source import Source
@@ -179,7 +179,7 @@ def _choose(
 
 def _check_variant(written: Parity, choice: Choice, place: str) -> None:
     """Once more, of the written file through the runtime."""
-    check_batches(written, place)
+    check_batches(written, place, VARIANT_BATCH_TOLERANCE)
     if not written.agreement >= LEAST_AGREEMENT:
         raise PrecisionError(
             f"{place}: the runtime's answers of the {choice.precision} file keep only {written.agreement:.1%} of the "
