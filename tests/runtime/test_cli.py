@@ -153,6 +153,21 @@ def test_models() -> None:
     assert aiface("models", "verify", "nope.onnx").returncode == 3
 
 
+def test_bench_measures_files_and_batches() -> None:
+    done = aiface("bench", "--rounds", "2", "--threads", "1", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["device"], report["threads"]) == ("cpu", 1)
+    times = report["milliseconds"]
+    assert times.keys() == {
+        *(f"file to answer, {size} JPEG" for size in ("178x218", "1024x1024", "4000x3000")),
+        *(f"model, batch of {size}" for size in (1, 8, 32)),
+    }
+    assert all(0 < time["low"] <= time["median"] <= time["high"] and time["rounds"] == 2 for time in times.values())
+    assert "median of 1 rounds" in aiface("bench", "--rounds", "1").stdout
+    assert aiface("bench", "--rounds", "0").returncode == 2
+
+
 def test_doctor() -> None:
     done = aiface("doctor", "--format", "json")
     assert done.returncode == 0
