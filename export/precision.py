@@ -31,7 +31,7 @@ LEAST_AGREEMENT = 0.99  # share of held-out photos with the original's likeliest
 MOST_AUC_FALL = 0.002  # against fp32
 _NOISE = 1.1  # a variant must be faster than fp32 by this ratio to be worth its error; less is timing noise
 _BLOCKS = 32  # of neighbouring layers, ranked by the error that each alone makes
-_RANKED_ON = 16  # photos
+_RANKED_ON = 8  # photos
 _ROUNDS = (1, 2, 4, 8, 16)  # how many of the worst blocks are left in float, at most half of them
 _BATCH = 16
 
@@ -185,22 +185,23 @@ def _refusal(name: str, variant: Candidate, fp32: Candidate) -> str:
 def _refined(
     name: str, fp32: Candidate, yardstick: Yardstick, calibrating: NDArray[np.uint8], progress: _Progress
 ) -> Candidate:
-    """The variant, with so many nodes in float as it needs to pass; after the last round as it is."""
+    """The variant, with so many nodes in float as it needs to pass; with the most of them where none passes."""
     progress(f"making {name}")
     with tempfile.TemporaryDirectory() as folder:
         make, how = _maker(name, fp32, calibrating, Path(folder))
-        nodes: list[str] = []
-        variant = _measured(make, nodes, yardstick, how)
+        variant = _measured(make, [], yardstick, how)
         if variant.passes(fp32):
             return variant
         progress(f"{name} loses too much; looking for the layers to leave in float (it may take minutes)")
         blocks = _worst_first(make, fp32.graph, (calibrating if len(calibrating) else yardstick.pixels)[:_RANKED_ON])
-        for count in (count for count in _ROUNDS if count <= len(blocks) // 2):
-            nodes = [node for block in blocks[:count] for node in block]
-            variant = _measured(make, nodes, yardstick, how)
-            if variant.passes(fp32):
-                break
-        return variant
+        counts = [count for count in _ROUNDS if count <= len(blocks) // 2]
+
+        def sparing(count: int) -> Candidate:
+            return _measured(make, [node for block in blocks[:count] for node in block], yardstick, how)
+
+        if not counts or not (most := sparing(counts[-1])).passes(fp32):
+            return most if counts else variant  # where the most does not help, nothing less does
+        return next((fewer for count in counts[:-1] if (fewer := sparing(count)).passes(fp32)), most)
 
 
 def _measured(make: _Make, in_float: Sequence[str], yardstick: Yardstick, how: dict[str, Any]) -> Candidate:

@@ -1,0 +1,45 @@
+"""What an installation takes on disk."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parents[1]
+_DEPENDENCIES = (
+    "numpy",
+    "pillow",
+    "onnxruntime",
+    "torch",
+    "transformers",
+    "optimum",
+    "openvino",
+    "tensorflow",
+    "keras",
+)
+
+
+def measure() -> dict[str, Any]:
+    """Megabytes: of this library's wheel, of what it unpacks to, and of what it or others stand on, where installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, str(_ROOT)]
+        subprocess.run(command, check=True, capture_output=True)
+        (wheel,) = Path(folder).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        found: dict[str, Any] = {"wheel_mb": wheel.stat().st_size / 1e6, "installed_mb": unpacked / 1e6}
+    return found | {"others_mb": {name: size for name in _DEPENDENCIES if (size := _installed(name))}}
+
+
+def _installed(name: str) -> float | None:
+    try:
+        listed = files(name) or []
+    except PackageNotFoundError:
+        return None
+    places = [Path(str(file.locate())) for file in listed]
+    return sum(place.stat().st_size for place in places if place.is_file()) / 1e6

@@ -1,0 +1,155 @@
+"""The models that are timed, in every form that a subject reads.
+
+The bundled one with its own weights; Swin-tiny and seed 2's ResNet with random ones, which take as long.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from PIL import Image
+
+from aiface_runtime.catalog import resolve
+
+from .subjects import CHECKPOINT, FILE, FLOAT, KERAS, LITE
+
+
+def make(folder: Path, names: tuple[str, ...]) -> list[str]:
+    """Make what is not there yet, a folder a model.
+
+    Returns:
+        What could not be made, and why.
+    """
+    problems = []
+    for name in names:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for step in _STEPS[name]:
+            try:
+                step(folder / name)
+            except Exception as error:  # noqa: BLE001 frameworks fail in every way there is; the subjects say so too
+                problems.append(f"{name}: {step.__name__.strip('_')}: {type(error).__name__}: {error}"[:300])
+    return problems
+
+
+def _bundled_checkpoint(folder: Path) -> None:
+    """The bundled file's weights as a transformers folder; normalisation is folded into them, so it does nothing."""
+    place = folder / CHECKPOINT
+    if place.exists():
+        return
+    import torch
+    from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, MobileNetV2ImageProcessor
+
+    graph = onnx.load(resolve(None)).graph
+    weights = {tensor.name: torch.tensor(onnx.numpy_helper.to_array(tensor)) for tensor in graph.initializer}
+    nodes = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
+    labels: dict[str, Any] = {"id2label": {0: "real", 1: "ai"}, "label2id": {"real": 0, "ai": 1}}
+    config = MobileNetV2Config(
+        first_layer_is_expansion=False, finegrained_output=True, tf_padding=False, layer_norm_eps=0.0, **labels
+    )
+    model = MobileNetV2ForImageClassification(config)
+    convolutions = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)]
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        for node, convolution, norm in zip(nodes[:-1], convolutions, norms, strict=True):
+            convolution.weight.copy_(weights[node.input[1]])
+            norm.bias.copy_(weights[node.input[2]])
+        model.classifier.weight.copy_(weights[nodes[-1].input[1]])
+        model.classifier.bias.copy_(weights[nodes[-1].input[2]])
+    model.save_pretrained(place)
+    MobileNetV2ImageProcessor(
+        size={"shortest_edge": 224},
+        crop_size={"height": 224, "width": 224},
+        resample=Image.Resampling.BICUBIC,
+        image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225],
+    ).save_pretrained(place)
+
+
+def _bundled_file(folder: Path) -> None:
+    if not (folder / FILE).exists():
+        (folder / FILE).write_bytes(resolve(None).read_bytes())
+
+
+def _swin_checkpoint(folder: Path) -> None:
+    if not (folder / CHECKPOINT).exists():
+        from aiface_export.families import save_family
+
+        save_family("swin", folder / CHECKPOINT)
+
+
+def _float_graph(folder: Path) -> None:
+    """What optimum writes: float pixels in, logits out."""
+    if not (folder / FLOAT).exists():
+        from optimum.exporters.onnx import main_export
+
+        with redirect_stdout(io.StringIO()):
+            main_export(
+                folder / CHECKPOINT,
+                (folder / FLOAT).parent,
+                task="image-classification",
+                library_name="transformers",
+                do_validation=False,
+            )
+
+
+def _exported_file(folder: Path) -> None:
+    if not (folder / FILE).exists():
+        _export([str(folder / CHECKPOINT), "-o", str(folder / FILE), "--scaled-decoding"])
+
+
+def _seed_keras(folder: Path) -> None:
+    if not (folder / KERAS).exists():
+        from aiface_export.families import smooth_pictures
+        from aiface_training.seed_resnet import random_seed_resnet
+
+        random_seed_resnet(smooth_pictures()).save(folder / KERAS)
+
+
+def _seed_file(folder: Path) -> None:
+    if not (folder / FILE).exists():
+        _export([str(folder / KERAS), "-o", str(folder / FILE), "--labels", "ai,real"])
+
+
+def _seed_lite(folder: Path) -> None:
+    if not (folder / LITE).exists():
+        import keras
+        import tensorflow as tf
+
+        converter = tf.lite.TFLiteConverter.from_keras_model(keras.models.load_model(folder / KERAS, compile=False))
+        (folder / LITE).write_bytes(converter.convert())
+
+
+def _export(words: list[str]) -> None:
+    subprocess.run([sys.executable, "-m", "aiface_export", *words], check=True, capture_output=True)
+
+
+_STEPS: Mapping[str, tuple[Callable[[Path], None], ...]] = {
+    "bundled": (_bundled_checkpoint, _bundled_file, _float_graph),
+    "swin_tiny": (_swin_checkpoint, _exported_file, _float_graph),
+    "seed_resnet": (_seed_keras, _seed_file, _seed_lite),
+}
+NAMES = tuple(_STEPS)
+
+
+def weights_and_work(file: Path) -> tuple[int, float]:
+    """A graph's size in bytes, and the GFLOP of its convolutions and products for one photo (2 per multiply-add)."""
+    model = onnx.shape_inference.infer_shapes(onnx.load(file), data_prop=True)
+    shapes = {
+        value.name: [dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)
+    } | {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    total = 0.0
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            total += 2.0 * np.prod(shapes[node.output[0]]) * np.prod(shapes[node.input[1]][1:])
+        elif node.op_type in ("MatMul", "Gemm") and node.output[0] in shapes and node.input[0] in shapes:
+            total += 2.0 * np.prod(shapes[node.output[0]]) * shapes[node.input[0]][-1]
+    return file.stat().st_size, float(total / 1e9)
