@@ -14,6 +14,7 @@ run: .venv/run/.ready
 	  'import importlib.util as u, pathlib as p; print(p.Path(u.find_spec("matplotlib").origin).parent / "mpl-data/sample_data/grace_hopper.jpg")')")
 
 test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
+test: export AIFACE_TEST_OPENVINO = $(CURDIR)/.venv/openvino
 test: .venv/test/.ready
 	.venv/test/bin/ruff check .
 	.venv/test/bin/ruff format --check .
@@ -34,7 +35,8 @@ model: .venv/test/.ready
 	@touch $@
 
 # torch first and pinned: otherwise another package's range pulls in its largest build.
-# timm needs torchvision, which no longer imports beside this PyTorch; its tests alone see the two.
+# timm needs torchvision, which no longer imports beside this PyTorch, and onnxruntime's builds overwrite each other:
+# their tests alone see them.
 # A strict editable install, because type checkers do not follow the other kind to the mapped folders; it links single
 # files, so it is made anew when files come or go.
 .venv/test/.ready: setup.cfg pyproject.toml aiface_runtime aiface_runtime/cli export training training/recipes models
@@ -42,6 +44,7 @@ model: .venv/test/.ready
 	.venv/test/bin/python $(PIP_INSTALL) $(TORCH)
 	.venv/test/bin/python $(PIP_INSTALL) --config-settings editable_mode=strict --editable ".[cpu,export,train,test]"
 	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/timm timm==1.0.31 torchvision==0.29.2
+	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/openvino onnxruntime-openvino==1.24.1
 	@touch $@
 
 clean:

@@ -221,9 +221,12 @@ class Engine:
         options.log_severity_level = _QUIET
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         device = _DEVICE_OF.get(providers[0], providers[0])
+        # OpenVINO has threads of its own, of which it takes one a core of the machine unless it is told.
+        settings = {PROVIDERS["openvino"]: {"num_of_threads": str(options.intra_op_num_threads)}}
+        wanted = [(name, settings.get(name, {})) for name in providers]
         try:
             # Without enable_fallback=0 a failing provider prints to stdout and becomes the CPU.
-            session = ort.InferenceSession(str(self._path), options, providers=list(providers), enable_fallback=0)
+            session = ort.InferenceSession(str(self._path), options, providers=wanted, enable_fallback=0)
         except Exception as error:  # onnxruntime's exceptions derive from Exception only
             if device == "cpu" or type(error).__name__ in _BROKEN_FILE:
                 raise ModelCorruptError(f"{self._path}: onnxruntime cannot open it ({_first_line(error)})") from error

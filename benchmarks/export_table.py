@@ -25,8 +25,10 @@ from aiface_runtime.images import load_rgb
 
 _SPREAD_OVER = 32  # photos
 _PRECISIONS = ("fp32", "fp16", "int8")
-_HEADER = ("source", "framework", "precision", "exporter", "max abs. Δp", "labels equal", "MB", "latency to fp32")
-
+_HEADER = (
+    *("source", "framework", "precision", "exporter", "gate", "max abs. Δp", "labels equal", "AUC falls by", "MB"),
+    *("latency to fp32", "nodes in float"),
+)
 
 _VERSIONS = (
     "torch",
@@ -59,13 +61,23 @@ class Subject:
 
 
 def subjects() -> list[Subject]:
-    """The hub's families, and seed 2's network in its three forms and both orders of channels."""
-    found = [Subject(name, "transformers", partial(_save_family, name)) for name in FAMILIES]
+    """The bundled model, the hub's families, and seed 2's network in its three forms and both orders of channels.
+
+    All but the first with random weights.
+    """
+    found = [Subject("bundled model, trained", "transformers", _save_bundled)]
+    found += [Subject(name, "transformers", partial(_save_family, name)) for name in FAMILIES]
     for form in (".h5", ".keras", "SavedModel"):
         for channels in ("bgr", "rgb"):
             options = ("--labels", "ai,real", "--channels", channels)
             found.append(Subject(f"seed 2 {form} {channels}", "keras", partial(_save_seed, form), options))
     return found
+
+
+def _save_bundled(folder: Path, _: Sequence[Image.Image]) -> Path:
+    from .models import save_bundled
+
+    return save_bundled(folder / "bundled")
 
 
 def _save_family(name: str, folder: Path, pictures: Sequence[Image.Image]) -> Path:
@@ -83,17 +95,18 @@ def _save_seed(form: str, folder: Path, pictures: Sequence[Image.Image]) -> Path
     return file
 
 
-def rows(subject: Subject, images: Path, precisions: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """One a precision; what failed stays, with the command's own word on it."""
+def rows(subject: Subject, images: Path) -> Iterator[dict[str, Any]]:
+    """One a precision, by one command that tries all; what failed stays, with the command's own word on it."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             place = subject.save(Path(folder), _pictures(images))
+            report = _report(subject, place, images)
         except Exception as error:  # noqa: BLE001 frameworks that are absent or too old fail in every way there is
-            problem = f"cannot be made here ({(str(error).splitlines() or [type(error).__name__])[0]})"
-            yield from ({"precision": precision, "problem": problem} for precision in precisions)
+            problem = (str(error).splitlines() or [type(error).__name__])[0].replace(f"{folder}/", "")
+            yield from ({"precision": precision, "problem": problem} for precision in _PRECISIONS)
             return
-        for precision in precisions:
-            yield _row(subject, place, precision, images)
+    for precision in _PRECISIONS:
+        yield _row(report, precision)
 
 
 def _pictures(images: Path) -> list[Image.Image]:
@@ -101,41 +114,51 @@ def _pictures(images: Path) -> list[Image.Image]:
     return [Image.fromarray(load_rgb(photo)) for photo in photos]
 
 
-def _row(subject: Subject, place: Path, precision: str, images: Path) -> dict[str, Any]:
+def _report(subject: Subject, place: Path, images: Path) -> dict[str, Any]:
     output, report = place.parent / "out.onnx", place.parent / "report.json"
     command = [sys.executable, "-m", "aiface_export", str(place), "-o", str(output), "--images", str(images)]
-    command += ["--precision", precision, "--report", str(report), *subject.options]
+    command += ["--precision", "auto", "--report", str(report), *subject.options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no word"])[-1].replace(f"{place.parent}/", "")
-        return {"precision": precision, "problem": reason.removeprefix("aiface-export: ").split("; nothing")[0]}
-    made = json.loads(report.read_text(encoding="utf-8"))
-    candidate = made["precision"]["candidates"][precision]
-    parity = made["parity"] if precision == "fp32" else candidate
-    return {
-        "precision": precision,
-        "exporter": made["exporter"],
-        "images": parity["images"],
-        "max_difference": parity["max_difference"],
-        "label_agreement": parity["label_agreement"],
-        "size": made["size"],
+        raise RuntimeError((done.stderr.strip().splitlines() or ["no word"])[-1].removeprefix("aiface-export: "))
+    made: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return made
+
+
+def _row(report: dict[str, Any], precision: str) -> dict[str, Any]:
+    candidate = report["precision"]["candidates"][precision]
+    start = {"precision": precision, "exporter": report["exporter"], "versions": report["versions"]}
+    if "problem" in candidate:
+        return start | {"problem": candidate["problem"]}
+    proved = report["parity"] if precision == "fp32" else candidate
+    return start | {
+        "images": proved["images"],
+        "max_difference": proved["max_difference"],
+        "label_agreement": proved["label_agreement"],
+        "auc_fall": report["precision"]["candidates"]["fp32"]["auc"] - candidate["auc"],
+        "passed": candidate["passed"],
+        "chosen": report["precision"]["chosen"] == precision,
+        "size": candidate["size"],
         "latency_ratio": candidate["latency_ratio"],
         "in_float": len(candidate.get("in_float", ())),
-        "versions": made["versions"],
     }
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     start = (row["name"], row["framework"], row["precision"])
     if "problem" in row:
-        return (*start, "", f"FAILED: {row['problem']}", "", "", "")
+        return (*start, row.get("exporter", ""), f"FAILED: {row['problem']}")
+    verdict = "passed" if row["passed"] else "FAILED"
     return (
         *start,
         row["exporter"],
+        verdict + (", kept by auto" if row["chosen"] else ""),
         f"{row['max_difference']:.1e}",
         f"{row['label_agreement']:.1%}",
+        f"{row['auc_fall']:+.4f}",
         f"{row['size'] / 1e6:.1f}",
         f"{row['latency_ratio']:.2f}",
+        str(row["in_float"] or ""),
     )
 
 
@@ -151,7 +174,7 @@ def document(table: Sequence[dict[str, Any]], command: str) -> str:
         "",
         "| " + " | ".join(_HEADER) + " |",
         "|" + "---|" * len(_HEADER),
-        *("| " + " | ".join(_cells(row)) + " |" for row in table),
+        *("| " + " | ".join([*(cells := _cells(row)), *[""] * (len(_HEADER) - len(cells))]) + " |" for row in table),
     ]
     return "\n".join(lines) + "\n"
 
@@ -162,30 +185,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="photos to prove and calibrate on")
     parser.add_argument("--rows", type=Path, required=True, metavar="FILE.jsonl", help="where rows are kept")
     parser.add_argument("--only", action="append", metavar="NAME", help="subjects whose name starts so")
-    parser.add_argument("--precision", action="append", choices=_PRECISIONS, help="default: all")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.md", help="replace the part between its marks")
     args = parser.parse_args(argv)
     done = _read(args.rows)
     for subject in subjects():
-        wanted = [name for name in args.precision or _PRECISIONS if (subject.name, name) not in done]
-        if (args.only and not subject.name.startswith(tuple(args.only))) or not wanted:
+        if (args.only and not subject.name.startswith(tuple(args.only))) or (subject.name, _PRECISIONS[0]) in done:
             continue
-        print(f"{subject.name}: {', '.join(wanted)} …", file=sys.stderr, flush=True)
-        for row in rows(subject, args.images, wanted):
-            whole = {"name": subject.name, "framework": subject.framework} | row
-            with args.rows.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(whole) + "\n")
+        print(f"{subject.name} …", file=sys.stderr, flush=True)
+        made = [{"name": subject.name, "framework": subject.framework} | row for row in rows(subject, args.images)]
+        with args.rows.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in made)
     done = _read(args.rows)
     order = [(subject.name, precision) for subject in subjects() for precision in _PRECISIONS]
-    made = document(
+    text = document(
         [done[key] for key in order if key in done], f"python -m benchmarks.export_table --images {args.images}"
     )
     if args.output:
         before, rest = args.output.read_text(encoding="utf-8").split("<!-- table -->\n", 1)
         _, after = rest.split("<!-- end of table -->", 1)
-        args.output.write_text(f"{before}<!-- table -->\n{made}<!-- end of table -->{after}", encoding="utf-8")
+        args.output.write_text(f"{before}<!-- table -->\n{text}<!-- end of table -->{after}", encoding="utf-8")
     else:
-        print(made)
+        print(text)
     return 0
 
 

@@ -40,15 +40,17 @@ def make(folder: Path, names: tuple[str, ...]) -> list[str]:
 
 
 def _bundled_checkpoint(folder: Path) -> None:
+    if not (folder / CHECKPOINT).exists():
+        save_bundled(folder / CHECKPOINT)
+
+
+def save_bundled(place: Path) -> Path:
     """The bundled file's weights as a transformers folder; normalisation is folded into them, so it does nothing."""
-    place = folder / CHECKPOINT
-    if place.exists():
-        return
     import torch
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, MobileNetV2ImageProcessor
 
     graph = onnx.load(resolve(None)).graph
-    weights = {tensor.name: torch.tensor(onnx.numpy_helper.to_array(tensor)) for tensor in graph.initializer}
+    weights = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
     nodes = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
     labels: dict[str, Any] = {"id2label": {0: "real", 1: "ai"}, "label2id": {"real": 0, "ai": 1}}
     config = MobileNetV2Config(
@@ -71,6 +73,7 @@ def _bundled_checkpoint(folder: Path) -> None:
         image_mean=[0.485, 0.456, 0.406],
         image_std=[0.229, 0.224, 0.225],
     ).save_pretrained(place)
+    return place
 
 
 def _bundled_file(folder: Path) -> None:

@@ -34,7 +34,7 @@ _NO_CALIBRATION = {"method": "none"}
 _FRAMEWORKS = ("torch", "transformers", "optimum-onnx", "tensorflow", "keras", "tf2onnx")
 _HELD_OUT, _HELD_OUT_FROM_VARIANTS = 64, 256  # photos: to see that one in a hundred changes takes more of them
 _OVERSAMPLING = 2.0  # of the first resize; from there on what libjpeg leaves out is mostly above what the resize keeps
-_CALIBRATING, _LEAST_CALIBRATING = 64, 8
+_CALIBRATING, _LEAST_CALIBRATING = 32, 8
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 LEAST_AGREEMENT = 0.99  # share of held-out photos with the original's likeliest label
 MOST_AUC_FALL = 0.002  # against fp32
 _NOISE = 1.1  # a variant must be faster than fp32 by this ratio to be worth its error; less is timing noise
-_BLOCKS = 32  # of neighbouring layers, ranked by the error that each alone makes
+_BLOCKS = 16  # of neighbouring layers, ranked by the error that each alone makes
 _RANKED_ON = 8  # photos
-_ROUNDS = (1, 2, 4, 8, 16)  # how many of the worst blocks are left in float, at most half of them
+_ROUNDS = (1, 2, 4, 8)  # how many of the worst blocks are left in float, at most half of them
 _BATCH = 16
 
 _Make: TypeAlias = Callable[[Collection[str]], onnx.ModelProto]
