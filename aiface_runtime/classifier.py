@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 import numpy as np
 
@@ -20,6 +19,8 @@ from .prediction import Failure, Prediction, Verdict
 from .preprocess import enough, preprocess
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from numpy.typing import NDArray
 
 T = TypeVar("T")
@@ -218,11 +219,17 @@ class _Workers:
     """
 
     def __init__(self, count: int) -> None:
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="aiface") if count > 1 else None
+        self._count = count
+        self._pool: ThreadPoolExecutor | None = None
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        several = self._pool is not None and len(items) > 1
-        return list(cast(ThreadPoolExecutor, self._pool).map(function, items) if several else map(function, items))
+        if self._count == 1 or len(items) < 2:
+            return [function(item) for item in items]
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # not for one photo: start-up counts
+
+            self._pool = ThreadPoolExecutor(self._count, thread_name_prefix="aiface")
+        return list(self._pool.map(function, items))
 
     def __enter__(self) -> Self:
         return self

@@ -43,6 +43,7 @@ def card(manifest: Manifest, size: int) -> str:
         _table(
             ("Network", document["source"]["architecture"]),
             ("Input", f"uint8 RGB {manifest.height} x {manifest.width}; {_steps(document)}"),
+            ("Large JPEGs", _decoding(manifest)),
             ("Output", f"probabilities of {', '.join(manifest.labels)}; AI means {', '.join(manifest.ai_labels)}"),
             ("Size", f"{size / 1e6:.1f} MB"),
             ("Licence", document["licence"]),
@@ -95,6 +96,12 @@ def _steps(document: Mapping[str, Any]) -> str:
         f"{step['op']} " + " ".join(f"{name} {value}" for name, value in sorted(step.items()) if name != "op")
         for step in document["input"]["steps"]
     )
+
+
+def _decoding(manifest: Manifest) -> str:
+    if manifest.scaled_decoding is None:
+        return "decoded whole"
+    return f"decoded at a reduced scale, of which at least {manifest.scaled_decoding:g} times the first resize remains"
 
 
 def _table(*rows: tuple[str, str]) -> str:
