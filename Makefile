@@ -15,11 +15,12 @@ run: .venv/run/.ready
 
 test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
 test: export AIFACE_TEST_OPENVINO = $(CURDIR)/.venv/openvino
-test: .venv/test/.ready
+test: .venv/test/.ready .venv/keras/.ready
 	.venv/test/bin/ruff check .
 	.venv/test/bin/ruff format --check .
 	.venv/test/bin/mypy
 	.venv/test/bin/pytest
+	.venv/keras/bin/pytest tests/export/test_keras.py
 
 # glibc otherwise hands every tensor's memory back to the kernel and asks for it again: a third of the time of a step.
 model: export MALLOC_MMAP_THRESHOLD_ = 8589934592
@@ -45,6 +46,12 @@ model: .venv/test/.ready
 	.venv/test/bin/python $(PIP_INSTALL) --config-settings editable_mode=strict --editable ".[cpu,export,train,test]"
 	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/timm timm==1.0.31 torchvision==0.29.2
 	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/openvino onnxruntime-openvino==1.24.1
+	@touch $@
+
+# TensorFlow without PyTorch, as the export-keras extra brings it: what reads a SavedModel.
+.venv/keras/.ready: setup.cfg pyproject.toml aiface_runtime export training
+	$(PYTHON) -m venv .venv/keras
+	.venv/keras/bin/python $(PIP_INSTALL) --editable ".[cpu,export-keras]" opencv-python-headless pytest
 	@touch $@
 
 clean:

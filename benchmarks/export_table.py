@@ -98,22 +98,18 @@ def _save_seed(form: str, folder: Path, pictures: Sequence[Image.Image]) -> Path
     return file
 
 
-def rows(subject: Subject, images: Path) -> Iterator[dict[str, Any]]:
+def rows(subject: Subject, images: Path, wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
     """One a precision, by one command; what failed stays, with the command's own word on it."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             place = subject.save(Path(folder), _pictures(images))
-            report = _report(subject, place, images)
+            report = _report(subject, place, images, "fp32" if list(wanted) == ["fp32"] else "auto")
         except Exception as error:  # noqa: BLE001 frameworks that are absent or too old fail in every way there is
             problem = (str(error).splitlines() or [type(error).__name__])[0].replace(f"{folder}/", "")
-            yield from ({"precision": precision, "problem": problem} for precision in _tried(subject))
+            yield from ({"precision": precision, "problem": f"FAILED: {problem}"} for precision in wanted)
             return
-    for precision in _tried(subject):
+    for precision in wanted:
         yield _row(report, precision)
-
-
-def _tried(subject: Subject) -> tuple[str, ...]:
-    return _PRECISIONS if subject.variants else _PRECISIONS[:1]
 
 
 def _pictures(images: Path) -> list[Image.Image]:
@@ -121,10 +117,10 @@ def _pictures(images: Path) -> list[Image.Image]:
     return [Image.fromarray(load_rgb(photo)) for photo in photos]
 
 
-def _report(subject: Subject, place: Path, images: Path) -> dict[str, Any]:
+def _report(subject: Subject, place: Path, images: Path, precision: str) -> dict[str, Any]:
     output, report = place.parent / "out.onnx", place.parent / "report.json"
     command = [sys.executable, "-m", "aiface_export", str(place), "-o", str(output), "--images", str(images)]
-    command += ["--precision", "auto" if subject.variants else "fp32", "--report", str(report), *subject.options]
+    command += ["--precision", precision, "--report", str(report), *subject.options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or ["no word"])[-1].removeprefix("aiface-export: "))
@@ -136,7 +132,7 @@ def _row(report: dict[str, Any], precision: str) -> dict[str, Any]:
     candidate = report["precision"]["candidates"][precision]
     start = {"precision": precision, "exporter": report["exporter"], "versions": report["versions"]}
     if "problem" in candidate:
-        return start | {"problem": candidate["problem"]}
+        return start | {"problem": f"FAILED: {candidate['problem']}"}
     proved = report["parity"] if precision == "fp32" else candidate
     return start | {
         "images": proved["images"],
@@ -154,7 +150,7 @@ def _row(report: dict[str, Any], precision: str) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     start = (row["name"], row["framework"], row["precision"])
     if "problem" in row:
-        return (*start, row.get("exporter", ""), f"FAILED: {row['problem']}")
+        return (*start, row.get("exporter", ""), row["problem"])
     verdict = "passed" if row["passed"] else "FAILED"
     return (
         *start,
@@ -192,20 +188,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="photos to prove and calibrate on")
     parser.add_argument("--rows", type=Path, required=True, metavar="FILE.jsonl", help="where rows are kept")
     parser.add_argument("--only", action="append", metavar="NAME", help="subjects whose name starts so")
+    parser.add_argument("--fp32", action="store_true", help="leave the variants for later: they take minutes each")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.md", help="replace the part between its marks")
     args = parser.parse_args(argv)
     done = _read(args.rows)
     for subject in subjects():
-        if (args.only and not subject.name.startswith(tuple(args.only))) or (subject.name, _PRECISIONS[0]) in done:
+        tried = _PRECISIONS if subject.variants and not args.fp32 else _PRECISIONS[:1]
+        wanted = [precision for precision in tried if (subject.name, precision) not in done]
+        if (args.only and not subject.name.startswith(tuple(args.only))) or not wanted:
             continue
         print(f"{subject.name} …", file=sys.stderr, flush=True)
-        made = [{"name": subject.name, "framework": subject.framework} | row for row in rows(subject, args.images)]
+        made = [
+            {"name": subject.name, "framework": subject.framework} | row for row in rows(subject, args.images, wanted)
+        ]
         with args.rows.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in made)
     done = _read(args.rows)
-    order = [(subject.name, precision) for subject in subjects() for precision in _PRECISIONS]
+    missing = {"problem": "not measured"}
+    table = [
+        done.get((subject.name, precision))
+        or {"name": subject.name, "framework": subject.framework, "precision": precision} | missing
+        for subject in subjects()
+        for precision in (_PRECISIONS if subject.variants else _PRECISIONS[:1])
+    ]
     text = document(
-        [done[key] for key in order if key in done], f"python -m benchmarks.export_table --images {args.images}"
+        table, f"python -m benchmarks.export_table --images {args.images} --rows {args.rows} -o docs/export.md"
     )
     if args.output:
         before, rest = args.output.read_text(encoding="utf-8").split("<!-- table -->\n", 1)
