@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 from aiface_export.families import FAMILIES, save_family
 from aiface_export.photos import read_photos
+from aiface_export.samples import LABELS, read_samples
 from PIL import Image
 
 from aiface_runtime.images import load_rgb
@@ -26,7 +28,18 @@ from aiface_runtime.images import load_rgb
 _SPREAD_OVER = 32  # photos
 _PRECISIONS = ("fp32", "fp16", "int8")
 _HEADER = (
-    *("source", "framework", "precision", "exporter", "gate", "max abs. Δp", "labels equal", "AUC falls by", "MB"),
+    *(
+        "source",
+        "framework",
+        "precision",
+        "exporter",
+        "gate",
+        "photos",
+        "max abs. Δp",
+        "labels equal",
+        "AUC falls by",
+        "MB",
+    ),
     *("latency to fp32", "nodes in float"),
 )
 
@@ -140,7 +153,7 @@ def _row(report: dict[str, Any], precision: str) -> dict[str, Any]:
         "label_agreement": proved["label_agreement"],
         "auc_fall": report["precision"]["candidates"]["fp32"]["auc"] - candidate["auc"],
         "passed": candidate["passed"],
-        "chosen": report["precision"]["chosen"] == precision,
+        "chosen": (report["precision"]["asked"], report["precision"]["chosen"]) == ("auto", precision),
         "size": candidate["size"],
         "latency_ratio": candidate["latency_ratio"],
         "in_float": len(candidate.get("in_float", ())),
@@ -156,6 +169,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         *start,
         row["exporter"],
         verdict + (", kept by auto" if row["chosen"] else ""),
+        str(row["images"]),
         f"{row['max_difference']:.1e}",
         f"{row['label_agreement']:.1%}",
         f"{row['auc_fall']:+.4f}",
@@ -188,6 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="photos to prove and calibrate on")
     parser.add_argument("--rows", type=Path, required=True, metavar="FILE.jsonl", help="where rows are kept")
     parser.add_argument("--only", action="append", metavar="NAME", help="subjects whose name starts so")
+    parser.add_argument("--photos", type=int, metavar="N", help="use so many of them, which is faster (default: all)")
     parser.add_argument("--fp32", action="store_true", help="leave the variants for later: they take minutes each")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.md", help="replace the part between its marks")
     args = parser.parse_args(argv)
@@ -198,9 +213,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if (args.only and not subject.name.startswith(tuple(args.only))) or not wanted:
             continue
         print(f"{subject.name} …", file=sys.stderr, flush=True)
-        made = [
-            {"name": subject.name, "framework": subject.framework} | row for row in rows(subject, args.images, wanted)
-        ]
+        with _some(args.images, args.photos) as images:
+            made = [
+                {"name": subject.name, "framework": subject.framework} | row for row in rows(subject, images, wanted)
+            ]
         with args.rows.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in made)
     done = _read(args.rows)
@@ -221,6 +237,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print(text)
     return 0
+
+
+@contextmanager
+def _some(images: Path, count: int | None) -> Iterator[Path]:
+    """A folder of links to so many photos of each label, evenly spread; the whole where no count is given."""
+    if count is None:
+        yield images
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for label in LABELS:
+            samples = [sample for sample in read_samples(images) if LABELS[sample.target] == label]
+            (place := Path(folder) / label).mkdir()
+            for sample in samples[:: max(1, 2 * len(samples) // count)][: count // 2]:
+                (place / sample.path.name).symlink_to(sample.path.resolve())
+        yield Path(folder)
 
 
 def _read(file: Path) -> dict[tuple[str, str], dict[str, Any]]:

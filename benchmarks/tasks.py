@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ from aiface_runtime.latency import Timing
 from .subjects import OURS, SUBJECTS
 
 _RESAMPLED = 2000
+# transformers would import TensorFlow wherever it is installed, which no user of PyTorch waits for.
+_ENVIRONMENT = os.environ | {"USE_TF": "0", "USE_FLAX": "0"}
 Results = dict[str, dict[str, Any]]
 
 
@@ -38,7 +41,9 @@ class Worker:
     def __init__(self, model: str, name: str, folder: Path, threads: int) -> None:
         command = [sys.executable, "-m", "benchmarks.worker", model, name, str(folder), str(threads)]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=_ENVIRONMENT
+        )
         self._orders, self._words = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
 
     def hear(self) -> dict[str, Any]:
@@ -208,7 +213,8 @@ def imports(packages: Mapping[str, str], rounds: int) -> Results:
             bare = subprocess.run([sys.executable, "-c", "pass"], check=True)
             bare_seconds = time.perf_counter() - start
             start = time.perf_counter()
-            done = subprocess.run([sys.executable, "-c", statement], capture_output=True, text=True, check=False)
+            command = [sys.executable, "-c", statement]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=_ENVIRONMENT)
             if done.returncode or bare.returncode:
                 results[name] = {"failed": (done.stderr.strip().splitlines() or ["no word"])[-1][:200]}
             elif turn:
