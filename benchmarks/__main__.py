@@ -47,14 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     results: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     results["problems"] = models.make(args.work / "models", models.NAMES)
     results["machine"] = limits.machine() | {"versions": _versions(), "rounds": args.rounds}
-    for name, measure in _tasks(args.work, args.rounds, args.photos).items():
+    measures = _tasks(args.work, args.rounds, args.photos)
+    for name, measure in measures.items():
         wanted = not args.only or name.startswith(tuple(args.only))
         if not wanted or (name in results and not (args.again and args.only)):
             continue
         print(f"{name} …", file=sys.stderr, flush=True)
         results[name] = measure()
         kept.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    report.write(results, args.output)
+    report.write(results, [name for name in measures if name not in results], args.output)
     return 0
 
 

@@ -13,9 +13,10 @@ _START, _END = "<!-- results -->\n", "<!-- end of results -->"
 _TITLES = {"bundled": "the bundled model", "swin_tiny": "Swin-tiny", "seed_resnet": "seed 2's ResNet"}
 
 
-def write(results: Mapping[str, Any], page: Path | None) -> None:
-    """Print the tables, or put them between a page's marks with the charts beside it."""
-    text = "\n\n".join(_parts(results)) + "\n"
+def write(results: Mapping[str, Any], missing: Sequence[str], page: Path | None) -> None:
+    """Print the tables, or put them between a page's marks with the charts beside it; say what was not measured."""
+    parts = _parts(results) + ([f"**Not measured** in this run: {', '.join(missing)}."] if missing else [])
+    text = "\n\n".join(parts) + "\n"
     if page is None:
         print(text)
         return

@@ -33,12 +33,13 @@ def test_what_fails_stays_and_what_works_is_timed(bundled: Path, tmp_path: Path)
     results = {
         "machine": {"processor": "p", "instructions": [], "cores": 2, "python": "3", "versions": {}, "rounds": 2}
     }
-    report.write(results | {"answers bundled": {"178x218.jpg": found}}, page := _page(tmp_path))
+    report.write(results | {"answers bundled": {"178x218.jpg": found}}, ["paced"], page := _page(tmp_path))
     text = page.read_text()
     assert text.startswith("before")
     assert text.rstrip().endswith("after")
     lines = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.startswith("| ")}
     assert "**1.00** (1.00 to 1.00)" in lines[OURS]
+    assert "**Not measured** in this run: paced." in text
     assert all("FAILED: " in lines[name] for name in failed)
 
 
