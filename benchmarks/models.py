@@ -144,7 +144,10 @@ NAMES = tuple(_STEPS)
 
 def weights_and_work(file: Path) -> tuple[int, float]:
     """A graph's size in bytes, and the GFLOP of its convolutions and products for one photo (2 per multiply-add)."""
-    model = onnx.shape_inference.infer_shapes(onnx.load(file), data_prop=True)
+    loaded = onnx.load(file)
+    loaded.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    del loaded.graph.value_info[:]  # of any batch size
+    model = onnx.shape_inference.infer_shapes(loaded, data_prop=True)
     shapes = {
         value.name: [dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim]
         for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)
