@@ -19,6 +19,7 @@ from aiface_runtime.preprocess import enough
 from . import footprint, limits, models, photos, report, tasks
 from .subjects import FILE
 
+_RESULTS = Path(__file__).parent / "results" / "latency.json"
 _PACKAGES = (
     "aiface numpy pillow onnxruntime torch transformers optimum optimum-onnx openvino tensorflow keras ai-edge-litert"
 )
@@ -35,7 +36,8 @@ _IMPORTS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure what is missing, then write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("runs/bench"), help="models, photos and results go here")
+    parser.add_argument("--work", type=Path, default=Path("runs/bench"), help="where models and photos are made")
+    parser.add_argument("--results", type=Path, default=_RESULTS, metavar="FILE.json", help="where results are kept")
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="times each is measured (default: 15)")
     parser.add_argument("--photos", type=int, default=2000, metavar="N", help="in the folder (default: 2000)")
     parser.add_argument("--only", action="append", metavar="TASK", help="tasks whose name starts so")
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.md", help="put the tables between the page's marks")
     args = parser.parse_args(argv)
     args.work.mkdir(parents=True, exist_ok=True)
-    kept = args.work / "results.json"
+    kept = args.results
     results: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     results["problems"] = models.make(args.work / "models", models.NAMES)
     results["machine"] = limits.machine() | {"versions": _versions(), "rounds": args.rounds}

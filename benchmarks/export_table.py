@@ -25,6 +25,7 @@ from PIL import Image
 
 from aiface_runtime.images import load_rgb
 
+_ROWS = Path(__file__).parent / "results" / "export.jsonl"
 _SPREAD_OVER = 32  # photos
 _PRECISIONS = ("fp32", "fp16", "int8")
 _HEADER = (
@@ -200,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the rows that are missing, then print the table or put it between the marks of a document."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.export_table", description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="photos to prove and calibrate on")
-    parser.add_argument("--rows", type=Path, required=True, metavar="FILE.jsonl", help="where rows are kept")
+    parser.add_argument("--rows", type=Path, default=_ROWS, metavar="FILE.jsonl", help="where rows are kept")
     parser.add_argument("--only", action="append", metavar="NAME", help="subjects whose name starts so")
     parser.add_argument("--photos", type=int, metavar="N", help="use so many of them, which is faster (default: all)")
     parser.add_argument("--fp32", action="store_true", help="leave the variants for later: they take minutes each")
@@ -227,9 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for subject in subjects()
         for precision in (_PRECISIONS if subject.variants else _PRECISIONS[:1])
     ]
-    text = document(
-        table, f"python -m benchmarks.export_table --images {args.images} --rows {args.rows} -o docs/export.md"
-    )
+    text = document(table, f"python -m benchmarks.export_table --images {args.images} -o docs/export.md")
     if args.output:
         before, rest = args.output.read_text(encoding="utf-8").split("<!-- table -->\n", 1)
         _, after = rest.split("<!-- end of table -->", 1)

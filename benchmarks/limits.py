@@ -29,7 +29,6 @@ def machine() -> dict[str, Any]:
         "processor": names[0] if names else platform.processor(),
         "cores": os.cpu_count(),
         "instructions": [flag for flag in telling if flag in flags],
-        "system": platform.platform(),
         "python": platform.python_version(),
     }
 
