@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="aiface-train", description="Fine-tune and evaluate detectors of AI faces.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_finetune(commands.add_parser("finetune", help="labelled photos → a transformers checkpoint folder"))
+    _add_autoencoder(commands.add_parser("autoencoder", help="real photos → a small autoencoder to make twins with"))
     _add_twins(commands.add_parser("twins", help="real photos through an autoencoder: AI with the same content"))
     _add_calibrate(commands.add_parser("calibrate", help="another input size; temperature and thresholds anew"))
     _add_evaluate(commands.add_parser("evaluate", help="figures per split, source and generator"))
@@ -61,9 +62,32 @@ def _add_finetune(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_finetune)
 
 
+def _add_autoencoder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.pt", help="the weights to write")
+    parser.add_argument(
+        "--upsampling",
+        choices=("nearest", "bilinear", "transposed", "pixel_shuffle"),
+        default="nearest",
+        help="how its decoder enlarges (default: nearest)",
+    )
+    parser.add_argument("--factor", type=int, default=4, metavar="N", help="4 or 8 times smaller (default: 4)")
+    parser.add_argument("--latent", type=int, default=4, metavar="N", help="channels between (default: 4)")
+    parser.add_argument("--critic", action="store_true", help="train against a discriminator as well")
+    parser.add_argument("--steps", type=int, default=2000, metavar="N", help="default: 2000, of 8 crops each")
+    parser.set_defaults(run=_autoencoder)
+
+
 def _add_twins(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
-    parser.add_argument("--autoencoder", type=Path, required=True, metavar="DIR", help="TAEF2's encoder and decoder")
+    parser.add_argument(
+        "--autoencoder",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="PATH",
+        help="TAEF2's folder or a file that `autoencoder` made; repeat it for more",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the pairs go")
     parser.add_argument("--size", type=int, default=224, metavar="PX", help="shorter side to shrink to (default: 224)")
     parser.add_argument("--per-source", type=int, default=400, metavar="N", help="photos a source (default: 400)")
@@ -99,11 +123,29 @@ def _finetune(args: argparse.Namespace) -> None:
     print(folder)
 
 
+def _autoencoder(args: argparse.Namespace) -> None:
+    from aiface_export.samples import read_samples
+    from tqdm import tqdm
+
+    from .small_autoencoder import Design, train_autoencoder
+
+    design = Design(args.upsampling, args.factor, args.latent, args.critic)
+    made = train_autoencoder(
+        read_samples(args.data),
+        design,
+        args.output,
+        lambda steps: tqdm(steps, unit="step"),
+        steps=args.steps,
+        command=args.command,
+    )
+    print(made)
+
+
 def _twins(args: argparse.Namespace) -> None:
     from aiface_export.samples import read_samples
     from tqdm import tqdm
 
-    from .autoencoder import write_twins
+    from .twins import write_twins
 
     samples = read_samples(args.data)
     made = write_twins(
