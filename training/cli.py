@@ -75,6 +75,7 @@ def _add_autoencoder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latent", type=int, default=4, metavar="N", help="channels between (default: 4)")
     parser.add_argument("--critic", action="store_true", help="train against a discriminator as well")
     parser.add_argument("--steps", type=int, default=2000, metavar="N", help="default: 2000, of 8 crops each")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and crops (default: 0)")
     parser.set_defaults(run=_autoencoder)
 
 
@@ -136,6 +137,7 @@ def _autoencoder(args: argparse.Namespace) -> None:
         args.output,
         lambda steps: tqdm(steps, unit="step"),
         steps=args.steps,
+        seed=args.seed,
         command=args.command,
     )
     print(made)

@@ -25,28 +25,11 @@ from aiface_runtime.images import load_rgb
 from .calibrate import calibrate
 from .data import commands_of, train_and_val, write_record
 from .model import ImageProcessor, has_bfloat16, start_from
+from .photos import Example, TrainPhotos
 from .recipe import Recipe
-from .sampling import Draw, PairedDraws
-
-Example = dict[str, Any]
+from .sampling import PairedDraws
 
 _FALSE_POSITIVES = 0.01
-
-
-class _TrainPhotos(Dataset[Example]):
-    """Photos through the random chain, as uint8 `[3, size, size]`; normalised a batch at a time."""
-
-    def __init__(self, samples: Sequence[Sample], recipe: Recipe) -> None:
-        self.samples, self._chain = samples, recipe.chain
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, draw: Draw) -> Example:
-        sample = self.samples[draw.sample]
-        rng = np.random.default_rng(draw.seed)
-        photo = self._chain(Image.fromarray(load_rgb(sample.path)), rng, gentle=draw.gentle)
-        return {"pixels": np.asarray(photo).transpose(2, 0, 1).copy(), "label": sample.target}
 
 
 class _ValPhotos(Dataset[Example]):
@@ -74,7 +57,7 @@ def _collate(processor: ImageProcessor, cutmix: float) -> Callable[[list[Example
             pixels = torch.from_numpy(np.stack([example["pixels"] for example in examples]))
             if torch.rand(()) < cutmix:
                 pixels, labels = _cut_and_mix(pixels, labels)
-            values = (pixels.float() / 255.0 - mean) / std
+            values = (pixels.permute(0, 3, 1, 2).float() / 255.0 - mean) / std
         else:
             values = torch.from_numpy(np.stack([example["pixel_values"] for example in examples]))
         return {"pixel_values": values.contiguous(memory_format=torch.channels_last), "labels": labels}
@@ -89,13 +72,13 @@ def _cut_and_mix(pixels: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tens
     traces everywhere (Yun et al., "CutMix", 2019, with their uniform share of the area).
 
     Args:
-        pixels: `[N, 3, size, size]`.
+        pixels: `[N, size, size, 3]`.
         labels: float32 `[N]`, 0 for real and 1 for AI.
     """
-    order, size = torch.randperm(len(pixels)), pixels.shape[-1]
+    order, size = torch.randperm(len(pixels)), pixels.shape[1]
     side = int(size * torch.rand(()).sqrt())
     top, left = torch.randint(size - side + 1, (2,)).tolist()
-    window = (..., slice(top, top + side), slice(left, left + side))
+    window = (slice(None), slice(top, top + side), slice(left, left + side))
     mixed = pixels.clone()
     mixed[window] = pixels[order][window]
     share = (side / size) ** 2
@@ -203,7 +186,7 @@ def _train(
         model=model.to(memory_format=torch.channels_last),  # type: ignore[call-arg] # transformers wraps .to
         args=_arguments(run, recipe),
         data_collator=_collate(processor, recipe.cutmix),
-        train_dataset=_TrainPhotos(train, recipe),
+        train_dataset=TrainPhotos(train, recipe.chain),
         eval_dataset=_ValPhotos(val, processor),
         compute_metrics=_metrics([sample.generator for sample in val]),
     )

@@ -10,7 +10,7 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps, ImageStat
 
 _FILTERS = (
     Image.Resampling.BOX,
@@ -36,6 +36,7 @@ class PhotoChain:
         small: Shortest side that the full chain may shrink a photo to, in pixels.
         recode: Chance of a JPEG or WebP pass; the full chain may do two.
         style: Chance of each tonal change (exposure, contrast, colour, gamma and temperature).
+        tone: Chance of taking on the tone of another photo, of either label: cinematic becomes plain.
     """
 
     size: int = 224
@@ -46,9 +47,14 @@ class PhotoChain:
     small: int = 96
     recode: float = 0.6
     style: float = 0.4
+    tone: float = 0.0
 
-    def __call__(self, image: Image.Image, rng: np.random.Generator, *, gentle: bool = False) -> Image.Image:
-        """Turn an RGB photo of any size into a `size` x `size` training example."""
+    def __call__(
+        self, image: Image.Image, rng: np.random.Generator, *, gentle: bool = False, other: Image.Image | None = None
+    ) -> Image.Image:
+        """Turn an RGB photo of any size into a `size` x `size` training example; `other` may lend its tone."""
+        if other and rng.random() < self.tone:
+            image = _in_the_tone_of(other, image, rng.uniform(0.4, 1.0))
         if self.level and (level := _between(*self.level, rng)) < min(image.size):
             image = _to_shorter(image, level, rng)
         if rng.random() < 0.5:
@@ -101,6 +107,19 @@ def _style(image: Image.Image, chance: float, rng: np.random.Generator) -> Image
     if rng.random() < 0.03:
         image = ImageOps.grayscale(image).convert("RGB")
     return image
+
+
+def _in_the_tone_of(other: Image.Image, image: Image.Image, share: float) -> Image.Image:
+    """Mean and spread of brightness and colours go a share of the way to another photo's (Reinhard et al., 2001)."""
+    image = image.convert("YCbCr")
+    ours, theirs = ImageStat.Stat(image), ImageStat.Stat(other.convert("YCbCr"))
+    levels = np.arange(256)
+    curves = []
+    for mean, spread, target, target_spread in zip(ours.mean, ours.stddev, theirs.mean, theirs.stddev, strict=True):
+        gain = np.clip((target_spread + 1) / (spread + 1), 0.5, 2.0)  # beyond that noise and banding would tell
+        moved = (levels - mean) * gain + target
+        curves.append(np.clip((1 - share) * levels + share * moved, 0, 255))
+    return image.point(np.concatenate(curves).astype(int).tolist()).convert("RGB")
 
 
 def _resample(image: Image.Image, small: int, large: int, rng: np.random.Generator) -> Image.Image:
