@@ -11,7 +11,8 @@ _SPLITS = ("train", "val", "test", "all")
 _GLOSSARY = """\
 Accuracy, balanced accuracy and F1 call AI from 0.5 on; the verdicts (AI, uncertain, real) are those of the operating \
 points. Of a single source or generator, AUC and TPR are against all photos of the other label. In brackets: 95 % \
-bootstrap intervals. ECE is the mean gap between P(AI) and the share of AI."""
+bootstrap intervals, exact ones where all photos of a source got one verdict. ECE is the mean gap between P(AI) and \
+the share of AI."""
 
 
 def markdown(evaluation: Mapping[str, Any], level: int = 2) -> str:
