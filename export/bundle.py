@@ -11,6 +11,8 @@ from typing import Any
 from aiface_runtime.engine import Engine
 from aiface_runtime.manifest import Manifest
 
+from .evaluation import markdown, table
+
 
 def bundle(file: Path) -> None:
     """Write `NAME.md` beside the model and make the model the default of that folder's `index.json`.
@@ -60,11 +62,7 @@ def card(manifest: Manifest, size: int) -> str:
         ]
     parts += ["## Operating points", _points(document["operating_points"])]
     if evaluation := document["evaluation"]:
-        parts += [
-            "## Figures",
-            "AI is called from 0.5 on; a source's AUC, F1 and TPR are against the other label in its split.",
-        ]
-        parts += [_evaluation(split, figures) for split, figures in evaluation["splits"].items()]
+        parts += ["## Figures", markdown(evaluation, level=3)]
     if parity := document.get("parity"):
         parts += [
             "## Parity of the fp32 graph with the checkpoint",
@@ -117,23 +115,11 @@ def _flat(value: Any) -> str:
 
 
 def _points(points: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = ["| point | real below | AI from | measured |", "|---|---|---|---|"]
-    for name, point in points.items():
-        measured = {key: value for key, value in point.items() if key not in ("real_below", "ai_from")}
-        rows.append(f"| {name} | {point['real_below']:.3f} | {point['ai_from']:.3f} | {_flat(measured)} |")
-    return "\n".join(rows)
-
-
-def _evaluation(split: str, parts: Mapping[str, Any]) -> str:
+    """Thresholds, each with its rates on the photos that it was fitted on, where these are known."""
+    rates = ("false_positive_rate", "true_positive_rate", "uncertain")
     rows = [
-        f"### {split}",
-        "",
-        "| | real | AI | accuracy | F1 | AUC | TPR at 1 % FPR |",
-        "|---|---|---|---|---|---|---|",
+        (name, point["real_below"], point["ai_from"], tier, *(measured.get(rate) for rate in rates))
+        for name, point in points.items()
+        for tier, measured in point.get("measured", {None: {}}).items()
     ]
-    groups = {"**overall**": parts["overall"]} | parts["sources"]
-    groups |= {f"*{name}*": figures for name, figures in parts["generators"].items()}
-    for name, figures in groups.items():
-        shown = " | ".join(f"{figures[key]:.3f}" for key in ("accuracy", "f1", "auc", "tpr_at_1_fpr"))
-        rows.append(f"| {name} | {figures['n_real']} | {figures['n_ai']} | {shown} |")
-    return "\n".join(rows)
+    return table(("point", "real below", "AI from", "fitted on", "real called AI", "AI called AI", "uncertain"), rows)

@@ -1,4 +1,4 @@
-"""Honest probabilities and thresholds from labelled photos.
+"""Honest probabilities from labelled photos.
 
 The temperature is that of Guo et al., "On Calibration of Modern Neural Networks", 2017.
 """
@@ -12,20 +12,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, logsumexp
 
 from aiface_runtime.errors import InputError
 
 from .errors import DataError
+from .operating_points import operating_points
 from .samples import check_files, read_samples
 from .source import Source
 
 Scores: TypeAlias = NDArray[np.float64]
 
-_UNSURE = 0.1  # outside the uncertain band at most this share of either label is wrong
-_LOW_FALSE_ALARM = 0.01
-_HIGH_RECALL = 0.95
+_STEEPEST = 20.0  # slope, and its inverse: where labels separate, steeper would always fit better
 _LEAST = float(np.finfo(np.float32).tiny)  # of a probability, so that its logarithm is a number
 
 
@@ -41,7 +40,7 @@ class Calibration:
 
     temperature: float
     record: dict[str, Any]
-    operating_points: dict[str, dict[str, float]]
+    operating_points: dict[str, dict[str, Any]]
 
 
 def calibrate(source: Source, place: Path) -> Calibration:
@@ -77,7 +76,7 @@ def calibrate(source: Source, place: Path) -> Calibration:
         "nll_before": _loss(before, target),
         "nll_after": _loss(after, target),
     }
-    return Calibration(temperature, record, operating_points(expit(after), target))
+    return Calibration(temperature, record, operating_points({"clean": expit(after)}, samples))
 
 
 def at_temperature(probabilities: ArrayLike, temperature: float) -> Scores:
@@ -99,26 +98,38 @@ def _margin(probabilities: ArrayLike, ai: Sequence[int], temperature: float = 1.
     return margin
 
 
-def fit_temperature(margin: Scores, target: NDArray[np.int_]) -> float:
-    """The temperature that minimises the negative log likelihood, both labels weighing the same.
+def _fit(margin_at: Callable[[float], Scores], target: NDArray[np.int_]) -> float:
+    found = minimize_scalar(
+        lambda log_temperature: _loss(margin_at(np.exp(log_temperature)), target),
+        bounds=np.log([1 / _STEEPEST, _STEEPEST]),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
+
+
+def fit_platt(margin: Scores, target: NDArray[np.int_]) -> tuple[float, float]:
+    """Slope and bias that minimise the negative log likelihood, both labels weighing the same.
+
+    Platt, "Probabilistic outputs for support vector machines", 1999. The slope is what a temperature divides by, turned
+    over; the bias moves the even chance to where it belongs on photos that the network was not trained on.
 
     Args:
         margin: float64 `[N]`, logit of AI less logit of real.
         target: int `[N]`, 0 for real, 1 for AI.
 
     Returns:
-        Temperature, 0.05 to 20; P(AI) is `sigmoid(margin / temperature)`.
+        Slope, 0.05 to 20, and bias; P(AI) is `sigmoid(slope * margin + bias)`.
     """
-    return _fit(lambda temperature: margin / temperature, target)
+    weights = 0.5 / np.bincount(target, minlength=2)[target]
 
+    def loss_and_slope(parameters: Scores) -> tuple[float, Scores]:
+        moved = parameters[0] * margin + parameters[1]
+        error = weights * (expit(moved) - target)
+        return _loss(moved, target), np.array([error @ margin, error.sum()])
 
-def _fit(margin_at: Callable[[float], Scores], target: NDArray[np.int_]) -> float:
-    found = minimize_scalar(
-        lambda log_temperature: _loss(margin_at(np.exp(log_temperature)), target),
-        bounds=np.log([0.05, 20.0]),
-        method="bounded",
-    )
-    return float(np.exp(found.x))
+    bounds = [(1 / _STEEPEST, _STEEPEST), (None, None)]
+    found = minimize(loss_and_slope, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-12)
+    return float(found.x[0]), float(found.x[1])
 
 
 def _loss(margin: Scores, target: NDArray[np.int_]) -> float:
@@ -127,41 +138,25 @@ def _loss(margin: Scores, target: NDArray[np.int_]) -> float:
     return float(weights @ np.logaddexp(0.0, np.where(target == 1, -margin, margin)))
 
 
+def reliability(p_ai: Scores, target: NDArray[np.int_], bins: int = 15) -> Scores:
+    """What the photos of each bin turned out to be, over equally wide bins of P(AI); empty ones are left out.
+
+    Args:
+        p_ai: float64 `[N]`, 0 to 1.
+        target: int `[N]`, 0 for real, 1 for AI.
+        bins: How many.
+
+    Returns:
+        float64 `[bins, 3]`: mean P(AI), share of AI, photos.
+    """
+    place = np.minimum((p_ai * bins).astype(int), bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    sums = [np.bincount(place, weights=values, minlength=bins) for values in (p_ai, target)]
+    found: Scores = np.stack([*(total / np.maximum(counts, 1) for total in sums), counts], axis=1)
+    return found[counts > 0]
+
+
 def expected_calibration_error(p_ai: Scores, target: NDArray[np.int_], bins: int = 15) -> float:
     """Mean gap between P(AI) and the share of AI among photos with that score, over equally wide bins; 0 to 1."""
-    place = np.minimum((p_ai * bins).astype(int), bins - 1)
-    gaps = [abs(p_ai[place == b].mean() - target[place == b].mean()) * (place == b).sum() for b in np.unique(place)]
-    return float(sum(gaps) / len(p_ai))
-
-
-def operating_points(p_ai: Scores, target: NDArray[np.int_]) -> dict[str, dict[str, float]]:
-    """Thresholds from val, each with its measured rates.
-
-    `balanced` answers from 0.5 on, and is uncertain where more than a tenth of a label would be judged wrongly;
-    `low_false_alarm` calls AI only what at most one real photo in a hundred reaches; `high_recall` calls real only what
-    at most one AI photo in twenty falls below.
-    """
-    real, ai = p_ai[target == 0], p_ai[target == 1]
-    tenth_of_real, tenth_of_ai = _exceeded_by(real, _UNSURE), float(np.quantile(ai, _UNSURE))
-    low_false_alarm, high_recall = _exceeded_by(real, _LOW_FALSE_ALARM), float(np.quantile(ai, 1 - _HIGH_RECALL))
-    chosen = {
-        "balanced": (min(0.5, tenth_of_ai), max(0.5, tenth_of_real)),
-        "low_false_alarm": (min(0.5, low_false_alarm), low_false_alarm),
-        "high_recall": (min(high_recall, 0.5), min(high_recall, 0.5)),
-    }
-    return {
-        name: {
-            "real_below": float(low),
-            "ai_from": float(high),
-            "false_positive_rate": float((real >= high).mean()),
-            "true_positive_rate": float((ai >= high).mean()),
-            "uncertain": float(((p_ai >= low) & (p_ai < high)).mean()),
-        }
-        for name, (low, high) in chosen.items()
-    }
-
-
-def _exceeded_by(scores: Scores, share: float) -> float:
-    """The lowest threshold that at most `share` of the scores reach."""
-    ranked = np.sort(scores)[::-1]
-    return float(min(1.0, np.nextafter(ranked[int(share * len(ranked))], 2.0)))
+    found = reliability(p_ai, target, bins)
+    return float(np.abs(found[:, 0] - found[:, 1]) @ found[:, 2] / found[:, 2].sum())

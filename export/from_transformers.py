@@ -169,4 +169,6 @@ def _notes(folder: Path) -> dict[str, Any]:
                 notes[name] = json.loads(file.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise SourceError(f"{file}: not JSON ({error}); make it again or remove it") from error
+    if "evaluation" in notes and "tiers" not in notes["evaluation"]:
+        raise SourceError(f"{folder / 'evaluation.json'}: not of this version; make it again or remove it")
     return notes

@@ -1,48 +1,51 @@
 """Honest probabilities and thresholds, fitted on val: the last act of a fine-tuning run.
 
-The temperature (Guo et al., "On Calibration of Modern Neural Networks", 2017) is folded into the checkpoint's own last
-layer, so that whoever loads the folder, with this project or with transformers alone, gets the same probabilities.
+Slope and bias (Platt scaling) are folded into the checkpoint's own last layer, so that whoever loads the folder, with
+this project or with transformers alone, gets the same probabilities. They are fitted on photos of all tiers together:
+users' photos are of any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from aiface_export.calibration import expected_calibration_error, fit_temperature, operating_points
+from aiface_export.calibration import Scores, expected_calibration_error, fit_platt
 from aiface_export.errors import DataError
+from aiface_export.operating_points import operating_points
 from aiface_export.samples import LABELS, Sample, check_files, read_samples
 from scipy.special import expit, logit
 from transformers import AutoModelForImageClassification
 
 from .data import commands_of, read_record, write_record
-from .evaluate import score
-from .model import start_from
+from .evaluate import Progress, score
+from .model import from_checkpoint, start_from
+from .tiers import TIERS
 
 
 def recalibrate(
     folder: Path,
     data: Path,
     output: Path,
-    progress: Callable[[Iterable[Any]], Iterable[Any]],
+    progress: Progress,
     *,
-    image_size: int,
+    image_size: int | None = None,
     command: str = "",
 ) -> Path:
-    """Copy a checkpoint, give it another input size, and fit temperature and operating points anew on val.
+    """Copy a checkpoint, perhaps with another input size, and fit probabilities and operating points anew on val.
 
     Random crops make faces look larger in training than whole photos do in use; a somewhat larger input than in
     training makes up for that (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
 
     Args:
-        folder: A convolutional checkpoint with two labels.
+        folder: A checkpoint with the labels real and ai; for another input size, a convolutional one.
         data: What `read_samples` accepts, with photos of both labels in its val split, or without splits.
         output: The folder to write.
         progress: Wraps an iterable to show how far it is.
-        image_size: Side of the square input, in pixels.
+        image_size: Side of the square input, in pixels; None to keep the processor as it is.
         command: What the user typed, for the record.
 
     Returns:
@@ -57,7 +60,7 @@ def recalibrate(
     check_files(val)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such checkpoint folder")
-    model, processor = start_from(folder, image_size)
+    model, processor = start_from(folder, image_size) if image_size else from_checkpoint(folder)
     model.save_pretrained(output)
     processor.save_pretrained(output)
     training = {**read_record(folder).get("training", {}), "commands": [*commands_of([folder]), command]}
@@ -65,10 +68,8 @@ def recalibrate(
     return output
 
 
-def calibrate(
-    folder: Path, val: Sequence[Sample], progress: Callable[[Iterable[Any]], Iterable[Any]]
-) -> dict[str, dict[str, Any]]:
-    """Fit the temperature on val, fold it into the checkpoint, and choose the operating points.
+def calibrate(folder: Path, val: Sequence[Sample], progress: Progress) -> dict[str, dict[str, Any]]:
+    """Fit slope and bias on val in all tiers, fold them into the checkpoint, and choose the operating points.
 
     Args:
         folder: A checkpoint with two labels; its weights are rewritten.
@@ -77,22 +78,43 @@ def calibrate(
 
     Returns:
         `calibration` and `operating_points` as the manifest has them.
+
+    Raises:
+        DataError: The checkpoint does not end in a linear layer with two outputs.
     """
-    # Beyond 1e-9 from 0 and 1 float32 keeps no margin.
-    margin = logit(np.clip(score(str(folder), val, progress), 1e-9, 1 - 1e-9))
-    target = np.array([sample.target for sample in val])
-    temperature = fit_temperature(margin, target)
     model = AutoModelForImageClassification.from_pretrained(folder)
-    with torch.no_grad():
-        for parameter in model.classifier.parameters():
-            parameter.div_(temperature)
+    last = _last_layer(model, folder)
+    p_ai = score(str(folder), val, progress, tuple(TIERS))
+    # Beyond 1e-9 from 0 and 1 float32 keeps no margin.
+    margins = {tier: logit(np.clip(values, 1e-9, 1 - 1e-9)) for tier, values in p_ai.items()}
+    target = np.array([sample.target for sample in val])
+    everywhere = np.tile(target, len(TIERS))
+    slope, bias = fit_platt(np.concatenate(list(margins.values())), everywhere)
+    _fold(last, slope, bias)
     model.save_pretrained(folder)
-    p_ai = expit(margin / temperature)
+    fitted: dict[str, Scores] = {tier: expit(slope * margin + bias) for tier, margin in margins.items()}
     calibration = {
-        "method": "temperature, folded into the last layer",
-        "temperature": temperature,
-        "fitted_on": f"{len(val)} val photos, both labels weighing the same",
-        "ece_before": expected_calibration_error(expit(margin), target),
-        "ece_after": expected_calibration_error(p_ai, target),
+        "method": "Platt scaling, folded into the last layer",
+        "slope": slope,
+        "bias": bias,
+        "fitted_on": f"{len(val)} val photos, each in the tiers {', '.join(TIERS)}, both labels weighing the same",
+        "ece_before": expected_calibration_error(np.concatenate(list(p_ai.values())), everywhere),
+        "ece_after": expected_calibration_error(np.concatenate(list(fitted.values())), everywhere),
+        "ece_after_by_tier": {tier: expected_calibration_error(values, target) for tier, values in fitted.items()},
     }
-    return {"calibration": calibration, "operating_points": operating_points(p_ai, target)}
+    return {"calibration": calibration, "operating_points": operating_points(fitted, val)}
+
+
+def _last_layer(model: torch.nn.Module, folder: Path) -> torch.nn.Linear:
+    layers = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    if not layers or layers[-1].out_features != len(LABELS) or layers[-1].bias is None:
+        raise DataError(f"{folder}: calibrating needs a network that ends in a linear layer of two outputs with bias")
+    return layers[-1]
+
+
+def _fold(layer: torch.nn.Linear, slope: float, bias: float) -> None:
+    """Margin m, AI's output less real's, becomes slope * m + bias, shared evenly by both outputs."""
+    shift = torch.tensor([-bias / 2, bias / 2], dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight.double() * slope)
+        layer.bias.copy_(layer.bias.double() * slope + shift)

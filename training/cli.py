@@ -26,8 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_finetune(commands.add_parser("finetune", help="labelled photos → a transformers checkpoint folder"))
     _add_autoencoder(commands.add_parser("autoencoder", help="real photos → a small autoencoder to make twins with"))
     _add_twins(commands.add_parser("twins", help="real photos through an autoencoder: AI with the same content"))
-    _add_calibrate(commands.add_parser("calibrate", help="another input size; temperature and thresholds anew"))
-    _add_evaluate(commands.add_parser("evaluate", help="figures per split, source and generator"))
+    _add_calibrate(
+        commands.add_parser("calibrate", help="probabilities and thresholds anew, at another input size if wanted")
+    )
+    _add_evaluate(commands.add_parser("evaluate", help="figures, page and plots per split, tier, source and generator"))
     args = parser.parse_args(argv)
     args.command = shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)])
 
@@ -98,7 +100,7 @@ def _add_twins(parser: argparse.ArgumentParser) -> None:
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a folder that finetune wrote")
     parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
-    parser.add_argument("--image-size", type=int, required=True, metavar="PX", help="side of the network's input")
+    parser.add_argument("--image-size", type=int, metavar="PX", help="side of the network's input (default: as it is)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the checkpoint to write")
     parser.set_defaults(run=_calibrate)
 
@@ -107,7 +109,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="checkpoint folder, .onnx file or bundled name")
     parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
     parser.add_argument("--split", action="append", choices=("train", "val", "test"), help="default: val")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="where the figures go, beside stdout")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="with FILE.md and plots beside it")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="what stdout gets (default: text)")
     parser.set_defaults(run=_evaluate)
 
@@ -180,15 +182,22 @@ def _evaluate(args: argparse.Namespace) -> None:
     from aiface_export.samples import check_files, read_samples
     from tqdm import tqdm
 
-    from .evaluate import as_text, evaluate, score
+    from .evaluate import assess
+    from .report import as_text, check_output, write
 
+    if args.output:
+        check_output(args.output)
     wanted = args.split or ["val"]
     samples = read_samples(args.data)
+    familiar = {sample.source for sample in samples if sample.split == "train"}
     if any(sample.split for sample in samples):
         samples = [sample for sample in samples if sample.split in wanted]
     check_files(samples)
-    p_ai = score(args.model, samples, lambda items: tqdm(items, total=len(samples), unit="photo"))
-    report = {"command": args.command, "splits": evaluate(samples, p_ai)}
+
+    def progress(items: Iterable[Any]) -> Iterable[Any]:
+        return tqdm(items, unit="photo")
+
+    report = assess(args.model, samples, progress, familiar=familiar, command=args.command)
     if args.output:
-        args.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(report, indent=2) if args.format == "json" else as_text(report["splits"]))
+        write(report, args.output)
+    print(json.dumps(report, indent=1) if args.format == "json" else as_text(report))

@@ -42,7 +42,7 @@ def start_from(
         DataError: `init` is neither.
     """
     if init.is_dir():
-        model, processor = _from_checkpoint(init)
+        model, processor = from_checkpoint(init)
     elif init.is_file():
         model = _from_backbone(init, image_size)
         processor = MobileNetV2ImageProcessor(image_mean=_IMAGENET_MEAN, image_std=_IMAGENET_STD)
@@ -54,7 +54,12 @@ def start_from(
     return model, _square_crop(processor, image_size)
 
 
-def _from_checkpoint(folder: Path) -> tuple[PreTrainedModel, ImageProcessor]:
+def from_checkpoint(folder: Path) -> tuple[PreTrainedModel, ImageProcessor]:
+    """A transformers checkpoint with this project's two labels, and its own processor.
+
+    Raises:
+        DataError: The folder is not one.
+    """
     try:
         model = AutoModelForImageClassification.from_pretrained(
             folder, num_labels=2, id2label=_ID2LABEL, label2id=_LABEL2ID, ignore_mismatched_sizes=True

@@ -165,6 +165,10 @@ def naflex(folder: Path) -> None:
     Siglip2ImageProcessor().save_pretrained(folder)
 
 
+def old_evaluation(folder: Path) -> None:
+    (folder / "evaluation.json").write_text('{"splits": {"val": {"overall": {"auc": 0.9}}}}')
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -177,6 +181,7 @@ def naflex(folder: Path) -> None:
         (pickle_weights, "weights cannot be loaded"),
         (unknown_processor, "NoSuchImageProcessor"),
         (broken_processor, "preprocessor_config.json"),
+        (old_evaluation, "evaluation.json: not of this version"),
         (unknown_processing, "does not give the original's answers"),
         (shutil.rmtree, "no such folder"),
     ],
