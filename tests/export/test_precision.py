@@ -128,7 +128,7 @@ def test_a_variant_is_what_it_says_and_answers_alike(
         bias = few.manifest.evidence.bias  # type: ignore[union-attr]
         for photo in photos[::4]:
             found, expected = few.explain(photo), all_bits.explain(photo)
-            scores, scale = found.prediction.scores, np.abs(expected.evidence).max()
+            scores, scale = found.prediction.scores, float(np.abs(expected.evidence).max())
             log_odds = np.log(scores["ai"]) - np.log(scores["real"])
             assert found.evidence.mean() + bias == pytest.approx(log_odds, abs=1e-4 * scale)
             assert np.abs(found.evidence - expected.evidence).max() < 0.2 * scale
