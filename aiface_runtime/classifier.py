@@ -12,16 +12,18 @@ import numpy as np
 
 from .catalog import resolve
 from .engine import Device, Engine
-from .errors import InputError, ModelClosedError, UsageError
-from .images import ImageInput, describe, load_scaled
+from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
+from .images import ImageInput, describe, load_scaled, load_with_whole
 from .manifest import Manifest
 from .prediction import Failure, Prediction, Verdict
-from .preprocess import enough, preprocess
+from .preprocess import covered, enough, preprocess
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from numpy.typing import NDArray
+
+    from .explanation import Explanation
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -131,6 +133,27 @@ class Classifier:
         if isinstance(images, (str, bytes, os.PathLike, np.ndarray)) and not stack:
             raise UsageError(f"predict_many takes several photos; pass {describe(images)} to predict")
         return self._batches(iter(images), batch_size, on_error)
+
+    def explain(self, image: ImageInput) -> Explanation:
+        """Answer for one photo and say which places of it the answer comes from.
+
+        Args:
+            image: Anything that `predict` takes.
+
+        Raises:
+            NoEvidenceError: The model's network does not allow it.
+            InputError: As `predict`.
+        """
+        from .explanation import Explanation  # not for an answer alone: start-up counts
+
+        engine, manifest, name = self._engine, self.manifest, describe(image)
+        if manifest.evidence is None:
+            raise NoEvidenceError(manifest.id)
+        pixels, box, photo = load_with_whole(image, enough(manifest))
+        probabilities, evidence = engine.run_with_evidence(preprocess(pixels, manifest.steps, box)[None])
+        region = covered((photo.shape[1], photo.shape[0]), manifest.steps)
+        answer = self._prediction(name, probabilities[0], engine)
+        return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo)
 
     def __call__(self, images: ImageInput | Sequence[ImageInput]) -> list[Any]:
         """The shape of transformers' image-classification pipeline.

@@ -20,9 +20,10 @@ from .errors import (
     InferenceError,
     ManifestError,
     ModelCorruptError,
+    NoEvidenceError,
     UsageError,
 )
-from .manifest import KEY, Manifest, parse_manifest
+from .manifest import EVIDENCE, IMAGE, KEY, PROBABILITIES, Manifest, parse_manifest
 from .threads import usable_cores
 
 if TYPE_CHECKING:
@@ -135,9 +136,10 @@ class Engine:
         first = self._session.get_providers()[0]
         self.device: str = _DEVICE_OF.get(first, first)
         self.manifest = self._read_manifest()
-        self._input = self._session.get_inputs()[0].name
-        self._output = self._session.get_outputs()[0].name
         self._one_core: Any = None
+        # Without it onnxruntime computes the evidence each time and throws it away.
+        self._asked_only = import_onnxruntime().RunOptions()
+        self._asked_only.only_execute_path_to_fetches = True
 
     @property
     def parallel_runs(self) -> int:
@@ -158,7 +160,21 @@ class Engine:
         """
         if os.getpid() != self._pid:
             self._reopen_after_fork()
-        return self._answer(self._session, batch)
+        return self._answers(self._session, batch, PROBABILITIES)[0]
+
+    def run_with_evidence(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities of a batch as of `run`, and float32 `[N, h, w]`, what each place contributes to the log-odds.
+
+        Raises:
+            NoEvidenceError: The graph has no such output.
+            InferenceError: As of `run`.
+        """
+        if self.manifest.evidence is None:
+            raise NoEvidenceError(self.manifest.id)
+        if os.getpid() != self._pid:
+            self._reopen_after_fork()
+        probabilities, evidence = self._answers(self._session, batch, PROBABILITIES, EVIDENCE)
+        return probabilities, evidence
 
     def run_on_one_core(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The same for callers that share the cores out among themselves; on a device that is no CPU, the same call.
@@ -168,21 +184,21 @@ class Engine:
         if os.getpid() != self._pid:
             self._reopen_after_fork()
         if self.parallel_runs == 1:
-            return self._answer(self._session, batch)
+            return self._answers(self._session, batch, PROBABILITIES)[0]
         with self._lock:
             if self._one_core is None:
                 self._one_core = self._open(self._providers, threads=1)
-        return self._answer(self._one_core, batch)
+        return self._answers(self._one_core, batch, PROBABILITIES)[0]
 
-    def _answer(self, session: Any, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _answers(self, session: Any, batch: NDArray[np.uint8], *outputs: str) -> list[NDArray[np.float32]]:
         try:
-            probabilities: NDArray[np.float32] = session.run([self._output], {self._input: batch})[0]
+            answers: list[NDArray[np.float32]] = session.run(list(outputs), {IMAGE: batch}, self._asked_only)
         except Exception as error:
             raise InferenceError(
                 f"{self._path} failed on {self.device!r} with {len(batch)} photos ({_first_line(error)}); "
                 "try a smaller batch or device='cpu'"
             ) from error
-        return probabilities
+        return answers
 
     def _reopen_after_fork(self) -> None:
         with self._lock:
@@ -240,12 +256,17 @@ class Engine:
         if text is None:
             raise ManifestError(f"{self._path}: an ONNX file without aiface's manifest; make one with aiface-export")
         manifest = parse_manifest(text, str(self._path))
-        image, answer = self._session.get_inputs(), self._session.get_outputs()[0]
+        taken = {value.name: (value.type, value.shape[1:]) for value in self._session.get_inputs()}
+        given = {value.name: (value.type, value.shape[1:]) for value in self._session.get_outputs()}
         shape = [manifest.height, manifest.width, 3]
-        if len(image) != 1 or image[0].type != "tensor(uint8)" or image[0].shape[1:] != shape:
+        if taken != {IMAGE: ("tensor(uint8)", shape)}:
             raise ManifestError(f"{self._path}: its graph does not take uint8 {['N', *shape]} as its manifest says")
-        if answer.type != "tensor(float)" or answer.shape[1:] != [len(manifest.labels)]:
-            raise ManifestError(f"{self._path}: its graph does not return float32 [N, {len(manifest.labels)}]")
+        wanted = {PROBABILITIES: [len(manifest.labels)]}
+        if manifest.evidence:
+            wanted[EVIDENCE] = [manifest.evidence.height, manifest.evidence.width]
+        for name, shape in wanted.items():
+            if given.get(name) != ("tensor(float)", shape):
+                raise ManifestError(f"{self._path}: its graph does not return {name}, float32 {['N', *shape]}")
         return manifest
 
 

@@ -13,7 +13,8 @@ AifaceError
 │   ├── ModelNotFoundError (FileNotFoundError)
 │   ├── ModelCorruptError (ValueError)      not the file that the catalogue describes, or not a model at all
 │   ├── ManifestError (ValueError)          the file does not say truthfully what it is
-│   └── ModelClosedError (RuntimeError)     used after close()
+│   ├── ModelClosedError (RuntimeError)     used after close()
+│   └── NoEvidenceError (NotImplementedError)   it answers, but cannot say which places its answer comes from
 ├── BackendNotInstalledError (ImportError)  no onnxruntime
 ├── DeviceUnavailableError (RuntimeError)   the device that was asked for cannot be had
 ├── InferenceError (RuntimeError)           the device failed while the model ran
@@ -108,6 +109,18 @@ class ModelClosedError(ModelError, RuntimeError):
     """The classifier was used after `close()`."""
 
     code = "model_closed"
+
+
+class NoEvidenceError(ModelError, NotImplementedError):
+    """The model has no evidence map."""
+
+    code = "no_evidence"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"{model}: has no evidence map, so it cannot explain its answers; networks that end in an average over the "
+            "photo and one linear layer have one when exported by this version's aiface-export"
+        )
 
 
 class BackendNotInstalledError(AifaceError, ImportError):

@@ -90,7 +90,20 @@ def load_scaled(source: ImageInput, least: tuple[int, int] | None) -> tuple[NDAr
         uint8 RGB `[H, W, 3]`, and where in it the photo lies, to a fraction of a pixel: sides that the scale does not
         divide are filled up. None where the photo was decoded whole.
     """
+    return _scaled(source, describe(source), least)
+
+
+def load_with_whole(
+    source: ImageInput, least: tuple[int, int] | None
+) -> tuple[NDArray[np.uint8], Box | None, NDArray[np.uint8]]:
+    """What `load_scaled` returns, and the photo decoded whole, uint8 RGB `[H, W, 3]`; the source is read once."""
     name = describe(source)
+    held = source if isinstance(source, (Image.Image, np.ndarray)) else _read(source, name)
+    pixels, box = _scaled(held, name, least)
+    return pixels, box, pixels if box is None else _scaled(held, name, None)[0]
+
+
+def _scaled(source: ImageInput, name: str, least: tuple[int, int] | None) -> tuple[NDArray[np.uint8], Box | None]:
     if isinstance(source, np.ndarray):
         pixels, box = _checked_array(source, name), None
     else:
@@ -173,9 +186,9 @@ def _scale_down(image: Image.Image, least: tuple[int, int]) -> Box | None:
     """Have a JPEG decoded at the smallest scale that leaves `least`; where the photo will lie in it when upright."""
     if image.format != "JPEG" or image.width * image.height > MAX_PIXELS:
         return None
-    orientation = _orientation(image)
+    orientation, whole = _orientation(image), image.size
     drafted = image.draft(None, least[::-1] if orientation in _SIDEWAYS else least)
-    if drafted is None or drafted[1][2:] == image.size:
+    if drafted is None or image.size == whole:
         return None
     (width, height), (right, bottom) = image.size, drafted[1][2:]
     if orientation in _SIDEWAYS:

@@ -7,6 +7,7 @@ source and its hash, tool versions, licence, limits) is kept whole in `Manifest.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -15,6 +16,7 @@ from .errors import ManifestError, UsageError
 
 KEY = "aiface"
 SCHEMA = 1
+IMAGE, PROBABILITIES, EVIDENCE = "image", "probabilities", "evidence"  # the graph's input and its outputs
 
 # The last one is OpenCV's bilinear, which looks at four pixels however much it shrinks; the others are Pillow's.
 Filter: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", "bilinear_no_antialias"]
@@ -73,6 +75,19 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """The graph's second output: what each of `height` x `width` places of the input contributes to the log-odds of AI.
+
+    The mean over the places and `bias` make the log-odds. Of more than two labels, those are the mean log-probability
+    of the labels that mean AI less the others'.
+    """
+
+    height: int
+    width: int
+    bias: float
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The part of a manifest that the runtime acts on.
 
@@ -88,6 +103,7 @@ class Manifest:
             times the sides of the first resize remain; None where every pixel counts, as where the original's answers
             are to be met exactly.
         operating_points: Thresholds by name.
+        evidence: The evidence map that the graph gives too; None where the network does not allow one.
         document: The whole manifest as it was read.
     """
 
@@ -100,6 +116,7 @@ class Manifest:
     steps: tuple[Step, ...]
     scaled_decoding: float | None
     operating_points: Mapping[str, OperatingPoint]
+    evidence: Evidence | None
     document: Mapping[str, Any]
 
     @property
@@ -162,7 +179,8 @@ def _checked(document: dict[str, Any]) -> Manifest:
     if not (isinstance(name, str) and name and isinstance(version, str) and version):
         raise ValueError("has no name or version")
     scaled = _scaled_decoding(graph_input, steps)
-    return Manifest(name, version, labels, ai_labels, height, width, steps, scaled, points, document)
+    evidence = _evidence(document.get("evidence"))
+    return Manifest(name, version, labels, ai_labels, height, width, steps, scaled, points, evidence, document)
 
 
 def _names(document: dict[str, Any], field: str) -> tuple[str, ...]:
@@ -204,6 +222,15 @@ def _scaled_decoding(graph_input: dict[str, Any], steps: tuple[Step, ...]) -> fl
     if not isinstance(steps[0], (Resize, ResizeShorter)) or steps[0].filter == "bilinear_no_antialias":
         raise ValueError("has scaled_decoding, but does not begin with a resize that averages")
     return float(value)
+
+
+def _evidence(values: dict[str, Any] | None) -> Evidence | None:
+    if values is None:
+        return None
+    bias = values["bias"]
+    if type(bias) not in (int, float) or not math.isfinite(bias):
+        raise ValueError(f"has evidence with the bias {bias!r}")
+    return Evidence(_pixels(values, "height"), _pixels(values, "width"), float(bias))
 
 
 def _check_size(steps: tuple[Step, ...], height: int, width: int) -> None:

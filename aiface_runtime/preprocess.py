@@ -45,22 +45,44 @@ def preprocess(
     return np.asarray(image)
 
 
+def covered(size: tuple[int, int], steps: Sequence[Step]) -> tuple[float, float, float, float]:
+    """What the model sees of a photo of that width and height: left, top, right, bottom in the photo's pixels."""
+    left, top, right, bottom = 0.0, 0.0, float(size[0]), float(size[1])
+    sides: tuple[float, float] = size
+    for step in steps:
+        if isinstance(step, CenterCrop | CenterCropToEven):
+            across, down = (right - left) / sides[0], (bottom - top) / sides[1]
+            first = _corner(sides, step)
+            left, top = left + first[0] * across, top + first[1] * down
+            right, bottom = left + step.width * across, top + step.height * down
+            sides = step.width, step.height
+        else:
+            sides = _resized(sides, step)
+    return left, top, right, bottom
+
+
 _ONE = 2048  # 11 bits: OpenCV weighs 8-bit pixels in fixed point
 
 
 def _apply(image: Image.Image, step: Step, box: tuple[float, float, float, float] | None) -> Image.Image:
     if isinstance(step, CenterCrop | CenterCropToEven):
-        left, top = (image.width - step.width) / 2, (image.height - step.height) / 2
-        left, top = (round(left), round(top)) if isinstance(step, CenterCropToEven) else (int(left), int(top))
+        left, top = _corner(image.size, step)
         return image.crop((left, top, left + step.width, top + step.height))
     sides = (box[2] - box[0], box[3] - box[1]) if box else image.size
-    size = (step.width, step.height) if isinstance(step, Resize) else _shorter_side(sides, step)
+    size = _resized(sides, step)
     if step.filter == "bilinear_no_antialias":
         return Image.fromarray(_resize_bilinear(np.asarray(image), *size))
     return image.resize(size, Image.Resampling[step.filter.upper()], box=box)
 
 
-def _shorter_side(sides: tuple[float, float], step: ResizeShorter) -> tuple[int, int]:
+def _corner(sides: tuple[float, float], step: CenterCrop | CenterCropToEven) -> tuple[int, int]:
+    left, top = (sides[0] - step.width) / 2, (sides[1] - step.height) / 2
+    return (round(left), round(top)) if isinstance(step, CenterCropToEven) else (int(left), int(top))
+
+
+def _resized(sides: tuple[float, float], step: Resize | ResizeShorter) -> tuple[int, int]:
+    if isinstance(step, Resize):
+        return step.width, step.height
     shorter, longer = sorted(sides)
     scaled = int(step.size * longer / shorter)
     return (step.size, scaled) if sides[0] <= sides[1] else (scaled, step.size)

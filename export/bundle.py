@@ -47,6 +47,7 @@ def card(manifest: Manifest, size: int) -> str:
             ("Input", f"uint8 RGB {manifest.height} x {manifest.width}; {_steps(document)}"),
             ("Large JPEGs", _decoding(manifest)),
             ("Output", f"probabilities of {', '.join(manifest.labels)}; AI means {', '.join(manifest.ai_labels)}"),
+            ("Evidence map", _evidence(manifest)),
             ("Size", f"{size / 1e6:.1f} MB"),
             ("Licence", document["licence"]),
             ("Exporter", document["export"]["exporter"]),
@@ -100,6 +101,13 @@ def _decoding(manifest: Manifest) -> str:
     if manifest.scaled_decoding is None:
         return "decoded whole"
     return f"decoded at a reduced scale, of which at least {manifest.scaled_decoding:g} times the first resize remains"
+
+
+def _evidence(manifest: Manifest) -> str:
+    if manifest.evidence is None:
+        return "none"
+    height, width = manifest.evidence.height, manifest.evidence.width
+    return f"{height} x {width} places, whose contributions add up to the log-odds of AI"
 
 
 def _table(*rows: tuple[str, str]) -> str:

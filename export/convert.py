@@ -19,8 +19,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
+from aiface_runtime.manifest import IMAGE, PROBABILITIES
+
 from .errors import ConversionError
-from .fold import IMAGE, fold
+from .fold import fold
 from .source import Source, first_line
 
 _WORSE = {"latency_ms": 1.1, "open_ms": 1.5}  # ratios from which the other takes over; less is timing noise
@@ -31,7 +33,8 @@ class Conversion:
     """A converted network.
 
     Attributes:
-        graph: From uint8 `image [N, H, W, 3]` to float32 `probabilities [N, C]`.
+        graph: From uint8 `image [N, H, W, 3]` to float32 `probabilities [N, C]` and, of some
+            networks, `evidence [N, h, w]`.
         exporter: Which exporter made it.
         trials: What each exporter gave: nodes and milliseconds to open it and to run one photo, or its error.
     """
@@ -98,9 +101,9 @@ def measure(
             start = time.perf_counter()
             session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             opened[name].append(1000 * (time.perf_counter() - start))
-            session.run(None, {IMAGE: photo})  # warms up
+            session.run([PROBABILITIES], {IMAGE: photo})  # warms up
             start = time.perf_counter()
-            session.run(None, {IMAGE: photo})
+            session.run([PROBABILITIES], {IMAGE: photo})
             ran[name].append(1000 * (time.perf_counter() - start))
     return {
         name: {"open_ms": round(median(opened[name]), 2), "latency_ms": round(median(ran[name]), 2)} for name in graphs

@@ -9,9 +9,11 @@ import onnx
 import onnxslim
 from onnx import NodeProto, TensorProto, compose, helper, numpy_helper
 
+from aiface_runtime.manifest import IMAGE, PROBABILITIES
+
+from .evidence import add_evidence
 from .source import Preparation, Source
 
-IMAGE, PROBABILITIES = "image", "probabilities"
 BEFORE, AFTER = "before/", "after/"  # prefixes of the names of the nodes added here
 SQUASHING = ("Softmax", "Sigmoid")  # operators that turn logits into probabilities
 _LEAST_PROBABILITY = 1e-12  # what float32 can tell from 0 without its logarithm running off
@@ -29,7 +31,8 @@ def fold(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -> on
         temperature: What logits are divided by, above 0.
 
     Returns:
-        From uint8 RGB `image [N, height, width, 3]` to float32 `probabilities [N, C]`.
+        From uint8 RGB `image [N, height, width, 3]` to float32 `probabilities [N, C]` and, where `add_evidence` can,
+        `evidence [N, h, w]`.
     """
     opset, ir = graph.opset_import, graph.ir_version
     columns = len(source.labels)
@@ -47,6 +50,7 @@ def fold(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -> on
     versions = {entry.domain: entry.version for entry in slim.opset_import}  # merging repeats them
     del slim.opset_import[:]
     slim.opset_import.extend(helper.make_opsetid(*entry) for entry in versions.items())
+    add_evidence(slim, columns, source.ai_columns, (source.preparation.height, source.preparation.width))
     return slim
 
 

@@ -15,12 +15,16 @@ from aiface_runtime import Classifier
 from aiface_runtime.images import ImageInput, load_rgb
 
 from .errors import ParityError
+from .evidence import margin_weights
 
 TOLERANCE = 1e-4  # on each probability
 BATCH_SIZES = (1, 2, 7)  # none of which an exporter was told of
 BATCH_TOLERANCE = 1e-5  # on each probability of the same photo in another batch
 VARIANT_BATCH_TOLERANCE = 1e-3  # the same in fp16, whose numbers are 5e-4 apart: sums in another order round otherwise
+EVIDENCE_TOLERANCE = 1e-4  # on the log-odds that the evidence makes, in units of the largest contribution, at least 1
 _PHOTOS_IN_BATCHES = 14  # full batches of each size
+_PHOTOS_EXPLAINED = 16
+_LEAST_PROBABILITY = 1e-30  # float32 has no room for exact ones below
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Parity:
         mean_difference: Mean over photos and labels.
         agreement: Share of photos with the same likeliest label, 0 to 1.
         batch_difference: Largest difference of any probability between batches of `BATCH_SIZES`.
+        evidence_difference: Largest difference between the log-odds and what the evidence adds up to, in units of the
+            photo's largest contribution, at least 1; None where the file gives no evidence.
     """
 
     reference: str
@@ -42,6 +48,7 @@ class Parity:
     mean_difference: float
     agreement: float
     batch_difference: float
+    evidence_difference: float | None
 
     def to_json(self, photos: str) -> dict[str, Any]:
         """As the manifest keeps it; `photos` says what was compared."""
@@ -56,7 +63,11 @@ class Parity:
             "batch_sizes": list(BATCH_SIZES),
             "batch_difference": self.batch_difference,
             "batch_tolerance": BATCH_TOLERANCE,
-        }
+        } | (
+            {}
+            if self.evidence_difference is None
+            else {"evidence_difference": self.evidence_difference, "evidence_tolerance": EVIDENCE_TOLERANCE}
+        )
 
 
 def compare(file: Path, photos: Sequence[ImageInput], expected: NDArray[np.float64], reference: str) -> Parity:
@@ -72,6 +83,7 @@ def compare(file: Path, photos: Sequence[ImageInput], expected: NDArray[np.float
         actual = answers(classifier, photos, max(BATCH_SIZES))
         some = list(islice(cycle(photos), _PHOTOS_IN_BATCHES))
         rows = np.stack([answers(classifier, some, size) for size in BATCH_SIZES])
+        unexplained = _unexplained(classifier, photos) if classifier.manifest.evidence else None
     difference = np.abs(actual - expected)
     return Parity(
         reference=reference,
@@ -80,6 +92,7 @@ def compare(file: Path, photos: Sequence[ImageInput], expected: NDArray[np.float
         mean_difference=float(difference.mean()),
         agreement=float((actual.argmax(1) == expected.argmax(1)).mean()),
         batch_difference=float(np.ptp(rows, axis=0).max()),
+        evidence_difference=unexplained,
     )
 
 
@@ -90,12 +103,27 @@ def answers(classifier: Classifier, photos: Sequence[ImageInput], batch_size: in
     return np.array([list(prediction.scores.values()) for prediction in predictions], dtype=np.float64)
 
 
+def _unexplained(classifier: Classifier, photos: Sequence[ImageInput]) -> float:
+    """How far the evidence is from adding up to the log-odds, at most; 0 where every answer is too sure to have any."""
+    labels, ai_labels = classifier.manifest.labels, classifier.manifest.ai_labels
+    margin = margin_weights(len(labels), [labels.index(label) for label in ai_labels])
+    differences: list[float] = []
+    for photo in photos[:: -(-len(photos) // _PHOTOS_EXPLAINED)]:
+        explanation = classifier.explain(load_rgb(photo))
+        scores = np.array(list(explanation.prediction.scores.values()))
+        if scores.min() >= _LEAST_PROBABILITY:
+            evidence = explanation.evidence.astype(np.float64)
+            difference = abs(evidence.mean() + explanation.bias - margin @ np.log(scores))
+            differences.append(difference / max(1.0, np.abs(evidence).max()))
+    return float(np.max(differences, initial=0.0))  # NaN stays NaN
+
+
 def check(parity: Parity, name: str) -> None:
     """Hold a comparison to the contract.
 
     Raises:
-        ParityError: A probability differs by more than `TOLERANCE`, a label differs, or a photo's answer depends on the
-            batch that it comes in.
+        ParityError: A probability differs by more than `TOLERANCE`, a label differs, a photo's answer depends on the
+            batch that it comes in, or its evidence does not add up to it.
     """
     # not (… <= …) so that NaN fails too
     if not (parity.max_difference <= TOLERANCE and parity.agreement == 1.0):
@@ -104,18 +132,24 @@ def check(parity: Parity, name: str) -> None:
             f"difference {parity.max_difference:.2g} (at most {TOLERANCE:g}), labels equal {parity.agreement:.1%}; "
             "nothing was written"
         )
-    check_batches(parity, name)
+    check_itself(parity, name)
 
 
-def check_batches(parity: Parity, name: str, tolerance: float = BATCH_TOLERANCE) -> None:
-    """The part of `check` that a variant in fewer bits must keep too, within `VARIANT_BATCH_TOLERANCE`.
+def check_itself(parity: Parity, name: str, tolerance: float = BATCH_TOLERANCE) -> None:
+    """The part of `check` that a variant in fewer bits must keep too, in batches within `VARIANT_BATCH_TOLERANCE`.
 
     Raises:
-        ParityError: A photo's answer depends on the batch that it comes in.
+        ParityError: A photo's answer depends on the batch that it comes in, or its evidence does not add up to it.
     """
     if not parity.batch_difference <= tolerance:
         raise ParityError(
             f"{name}: the converted graph gives the same photos other answers in batches of "
             f"{', '.join(map(str, BATCH_SIZES))}: largest difference {parity.batch_difference:.2g} (at most "
             f"{tolerance:g}); nothing was written"
+        )
+    if parity.evidence_difference is not None and not parity.evidence_difference <= EVIDENCE_TOLERANCE:
+        raise ParityError(
+            f"{name}: the evidence does not add up to the answers: largest difference "
+            f"{parity.evidence_difference:.2g} of the largest contribution (at most {EVIDENCE_TOLERANCE:g}); nothing "
+            "was written"
         )

@@ -23,7 +23,8 @@ from aiface_runtime.preprocess import preprocess
 from .calibration import Calibration, at_temperature, calibrate
 from .convert import Conversion, convert
 from .errors import DataError, ExportError, ParityError, PrecisionError
-from .parity import VARIANT_BATCH_TOLERANCE, Parity, check, check_batches, compare
+from .evidence import describe
+from .parity import VARIANT_BATCH_TOLERANCE, Parity, check, check_itself, compare
 from .photos import Photos, read_photos
 from .precision import LEAST_AGREEMENT, Choice, Precision, Yardstick, choose
 from .source import Source
@@ -179,7 +180,7 @@ def _choose(
 
 def _check_variant(written: Parity, choice: Choice, place: str) -> None:
     """Once more, of the written file through the runtime."""
-    check_batches(written, place, VARIANT_BATCH_TOLERANCE)
+    check_itself(written, place, VARIANT_BATCH_TOLERANCE)
     if not written.agreement >= LEAST_AGREEMENT:
         raise PrecisionError(
             f"{place}: the runtime's answers of the {choice.precision} file keep only {written.agreement:.1%} of the "
@@ -216,6 +217,7 @@ def _document(source: Source, conversion: Conversion, calibration: Calibration |
             "steps": [step_to_json(step) for step in source.preparation.steps],
         },
         "operating_points": training.get("operating_points", _PLAIN_POINTS),
+        "evidence": describe(conversion.graph, len(source.labels), source.ai_columns),
         "calibration": training.get("calibration", _NO_CALIBRATION),
         "evaluation": source.notes.get("evaluation"),
         "training": training.get("training"),

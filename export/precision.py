@@ -15,12 +15,13 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from aiface_runtime.manifest import IMAGE, PROBABILITIES
 from aiface_runtime.threads import usable_cores
 
 from .calibration import Scores
 from .convert import measure, quiet
 from .errors import PrecisionError
-from .fold import IMAGE
+from .evidence import head_nodes
 from .quantise import METHODS, layers, to_fp16, to_int8, write_ranges
 from .source import first_line
 
@@ -189,6 +190,7 @@ def _refined(
     progress(f"making {name}")
     with tempfile.TemporaryDirectory() as folder:
         make, how = _maker(name, fp32, calibrating, Path(folder))
+        how["in_float"] = head_nodes(fp32.graph)
         variant = _measured(make, [], yardstick, how)
         if variant.passes(fp32):
             return variant
@@ -207,7 +209,7 @@ def _refined(
 def _measured(make: _Make, in_float: Sequence[str], yardstick: Yardstick, how: dict[str, Any]) -> Candidate:
     graph = make(in_float)
     figures = yardstick.figures(answers(graph, yardstick.pixels))
-    return Candidate(graph, figures, how | {"in_float": list(in_float)})
+    return Candidate(graph, figures, how | {"in_float": [*how["in_float"], *in_float]})
 
 
 def _maker(name: str, fp32: Candidate, calibrating: NDArray[np.uint8], folder: Path) -> tuple[_Make, dict[str, Any]]:
@@ -261,5 +263,5 @@ def answers(graph: onnx.ModelProto, pixels: NDArray[np.uint8]) -> Scores:
     options.intra_op_num_threads = usable_cores()
     options.log_severity_level = 4
     session = ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    batches = [session.run(None, {IMAGE: pixels[n : n + _BATCH]})[0] for n in range(0, len(pixels), _BATCH)]
+    batches = [session.run([PROBABILITIES], {IMAGE: pixels[n : n + _BATCH]})[0] for n in range(0, len(pixels), _BATCH)]
     return np.concatenate(batches).astype(np.float64)

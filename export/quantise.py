@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
 from onnxruntime.quantization.calibrate import create_calibrator, save_tensors_data
 
-from .fold import AFTER, BEFORE, IMAGE
+from aiface_runtime.manifest import IMAGE
+
+from .evidence import PREFIX, head_nodes
+from .fold import AFTER, BEFORE
 
 Method: TypeAlias = Literal["minmax", "entropy", "percentile"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -33,8 +36,9 @@ def layers(graph: onnx.ModelProto) -> list[list[str]]:
     A layer is a node with weights and what follows up to the next.
     """
     found: list[list[str]] = []
+    own = _own(graph)
     for node in graph.graph.node:
-        if node.name.startswith((BEFORE, AFTER)):
+        if node.name in own:
             continue
         if node.op_type in _WITH_WEIGHTS or not found:
             found.append([])
@@ -43,7 +47,9 @@ def layers(graph: onnx.ModelProto) -> list[list[str]]:
 
 
 def _own(graph: onnx.ModelProto) -> set[str]:
-    return {node.name for node in graph.graph.node if node.name.startswith((BEFORE, AFTER))}
+    """What stays in float whatever is asked: what was added, and a head whose evidence must add up to its answer."""
+    added = {node.name for node in graph.graph.node if node.name.startswith((BEFORE, AFTER, PREFIX))}
+    return added | set(head_nodes(graph))
 
 
 def write_ranges(graph: onnx.ModelProto, pixels: NDArray[np.uint8], method: Method, file: Path) -> None:
@@ -88,7 +94,7 @@ def to_int8(
         ranges: From `write_ranges` by the same method.
         method: As there.
         weight_bits: 8, or 7 for processors that add two products in 16 bits, where 8 overflow (AVX2 without VNNI).
-        in_float: Names of nodes to leave as they are, beside those of `fold`.
+        in_float: Names of nodes to leave as they are, beside those of `fold` and the head.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "int8.onnx"
@@ -107,11 +113,11 @@ def to_int8(
 
 
 def to_fp16(graph: onnx.ModelProto, *, in_float: Collection[str] = ()) -> onnx.ModelProto:
-    """Weights and activations in float16; the input stays uint8, the probabilities float32.
+    """Weights and activations in float16; the input stays uint8, probabilities and evidence float32.
 
     Args:
         graph: From `fold`.
-        in_float: Names of nodes to leave as they are, beside those of `fold`.
+        in_float: Names of nodes to leave as they are, beside those of `fold` and the head.
     """
     from onnxruntime.transformers.onnx_model import OnnxModel  # puts its own folder on the path
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import AifaceError, InputError, UsageError
-from . import bench, doctor, models, predict
+from . import bench, doctor, explain, models, predict
 
 OK, SOME_INPUT_FAILED, WRONG_USAGE, NO_MODEL_OR_DEVICE = range(4)
 
-_COMMANDS = {"predict": predict, "bench": bench, "models": models, "doctor": doctor}
+_COMMANDS = {"predict": predict, "explain": explain, "bench": bench, "models": models, "doctor": doctor}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -53,6 +53,11 @@ def run(args: argparse.Namespace) -> int:
             return int(_WRITERS[args.format](shown, sys.stdout))
 
 
+def photo_of(given: str) -> ImageInput:
+    """What the user named: a path, or standard input for `-`."""
+    return cast("IO[bytes]", _Stdin()) if given == "-" else given
+
+
 class _Stdin:
     """Standard input as a binary file that is named as the user named it."""
 
@@ -64,13 +69,11 @@ class _Stdin:
 
 def _expand(inputs: Sequence[str]) -> Iterator[ImageInput]:
     for given in inputs:
-        if given == "-":
-            yield cast("IO[bytes]", _Stdin())
-        elif os.path.isdir(given) and not _looks_like_photo(given):
+        if os.path.isdir(given) and not _looks_like_photo(given):
             # A folder with nothing in it stays in the list: decoding it yields the record that says so.
             yield from list(_walk(given)) or [given]
         else:
-            yield given
+            yield photo_of(given)
 
 
 def _walk(folder: str) -> Iterator[str]:
@@ -92,11 +95,16 @@ def _looks_like_photo(name: str) -> bool:
     return Path(name).suffix.lower() in PHOTO_SUFFIXES
 
 
+def text_of(answer: Prediction) -> str:
+    """An answer on one line."""
+    return f"{answer.input}: {answer.verdict.value} (p_ai {answer.p_ai:.3f})"
+
+
 def _write_text(answers: Iterator[Answer], out: TextIO) -> bool:
     failed = False
     for answer in answers:
         if answer.error is None:
-            print(f"{answer.input}: {answer.verdict.value} (p_ai {answer.p_ai:.3f})", file=out, flush=True)
+            print(text_of(answer), file=out, flush=True)
         else:
             failed = True
             print(f"aiface: {answer.error}", file=sys.stderr)

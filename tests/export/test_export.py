@@ -87,6 +87,9 @@ def test_the_file_gives_the_checkpoints_answers(family: str, tmp_path: Path, pho
     assert document["labels"] == list(FAMILIES[family].labels.values())
     assert document["source"]["architecture"].endswith("ForImageClassification")
     assert document["parity"]["images"] >= 10
+    exact = family in ("swin", "swinv2", "resnet", "mobilenet_v2", "siglip", "siglip2", "efficientnet")
+    assert (document["evidence"] is not None) == exact, "others have a class token, or more after the average"
+    assert document["parity"].get("evidence_difference", 0.0) <= 1e-4
     model = onnx.load(file, load_external_data=False)
     onnx.checker.check_model(model, full_check=True)
     assert not any(tensor.external_data for tensor in model.graph.initializer)

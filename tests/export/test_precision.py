@@ -87,7 +87,7 @@ def weights_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
     initialisers = {tensor.name: tensor for tensor in graph.initializer}
     found = {}
     for node in graph.node:
-        if node.op_type in ("Conv", "Gemm"):
+        if node.op_type in ("Conv", "Gemm") and not node.name.startswith("evidence/"):
             name = node.input[1]
             found[node.name] = initialisers[made_by[name].input[0] if name in made_by else name]
     return found
@@ -124,6 +124,14 @@ def test_a_variant_is_what_it_says_and_answers_alike(
     figures = json.loads(report.read_text())["precision"]["candidates"][precision]
     assert figures["max_difference"] == pytest.approx(np.abs(variant - whole).max(), abs=1e-3)
     assert figures["batch_difference"] <= 1e-3
+    with Classifier(file, device="cpu") as few, Classifier(plain, device="cpu") as all_bits:
+        bias = few.manifest.evidence.bias  # type: ignore[union-attr]
+        for photo in photos[::4]:
+            found, expected = few.explain(photo), all_bits.explain(photo)
+            scores, scale = found.prediction.scores, float(np.abs(expected.evidence).max())
+            log_odds = np.log(scores["ai"]) - np.log(scores["real"])
+            assert found.evidence.mean() + bias == pytest.approx(log_odds, abs=1e-4 * scale)
+            assert np.abs(found.evidence - expected.evidence).max() < 0.2 * scale
 
 
 def test_the_report_says_what_was_measured(

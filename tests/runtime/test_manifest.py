@@ -56,6 +56,9 @@ BREAKS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "scaled decoding before a resize that looks at four pixels": lambda d: d["input"].update(
         steps=[{"op": "resize", "height": 224, "width": 224, "filter": "bilinear_no_antialias"}], scaled_decoding=2
     ),
+    "evidence without a bias": lambda d: d.update(evidence={"height": 7, "width": 7}),
+    "evidence with a bias that is no number": lambda d: d.update(evidence={"height": 7, "width": 7, "bias": "0"}),
+    "evidence of no places": lambda d: d.update(evidence={"height": 0, "width": 7, "bias": 0.0}),
     "no operating point": lambda d: d.update(operating_points={}),
     "thresholds the wrong way round": lambda d: d["operating_points"]["balanced"].update(real_below=0.9, ai_from=0.1),
     "an empty name": lambda d: d.update(name=""),

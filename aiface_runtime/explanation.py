@@ -1,0 +1,98 @@
+"""Why an answer is as it is: what each place of the photo contributes, and a picture of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .images import Box
+    from .prediction import Prediction
+
+# Vermillion and blue of Okabe & Ito, "Color Universal Design", 2008: told apart with every kind of colour vision.
+_AI, _REAL = np.array([[213, 94, 0], [0, 114, 178]], dtype=np.float32)
+_LARGEST = 2048  # pixels of an overlay's longer side
+_LEAST_PEAK = 1.0  # logits that a full colour stands for at least: a photo that says little shall look so
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow converts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """An answer and where in the photo it comes from.
+
+    The map is exact for what the network sums up, and coarse: a place's features depend on a wide area around it. It
+    says what the model reacted to, not what was done to the photo.
+
+    Attributes:
+        prediction: The same answer as `predict` gives.
+        evidence: float32 `[h, w]`, what each place contributes to the log-odds of AI, in logits: positive speaks for
+            AI, negative for real. Its mean and `bias` make the log-odds of the answer.
+        bias: What the model takes for granted before it looks, in logits.
+        region: The part of the photo that the map covers, as the model sees no other: left, top, right and bottom in
+            pixels of `photo`.
+        photo: uint8 RGB `[H, W, 3]`, whole and upright.
+    """
+
+    prediction: Prediction
+    evidence: NDArray[np.float32]
+    bias: float
+    region: Box
+    photo: NDArray[np.uint8] = field(repr=False)
+
+    def overlay(self, alpha: float = 0.65) -> Image.Image:
+        """The photo with its evidence in colour: orange speaks for AI, blue for real.
+
+        The covered region turns grey, so that colours are evidence; outside it nothing is touched. A full colour
+        stands for the largest contribution of either sign, at least 1 logit.
+
+        Args:
+            alpha: Opacity of a full colour, 0 to 1.
+
+        Returns:
+            RGB at the photo's own size, or scaled down to a longer side of 2048 pixels.
+
+        Raises:
+            UsageError: `alpha` is out of range.
+        """
+        if not 0 <= alpha <= 1:
+            raise UsageError(f"alpha {alpha}: 0 to 1")
+        picture = Image.fromarray(self.photo)
+        scale = min(1.0, _LARGEST / max(picture.size))
+        if scale < 1:
+            picture = picture.resize((_scaled(picture.width, scale), _scaled(picture.height, scale)))
+        left, top, right, bottom = (round(edge * scale) for edge in self.region)
+        right, bottom = max(right, left + 1), max(bottom, top + 1)
+        seen = np.asarray(picture.crop((left, top, right, bottom)))
+        picture.paste(Image.fromarray(_tint(seen, self.evidence, alpha)), (left, top))
+        return picture
+
+    def to_record(self) -> dict[str, Any]:
+        """The prediction's dictionary with `evidence`, `bias` and `region`; JSON takes it."""
+        return self.prediction.to_record() | {
+            "evidence": [[round(float(value), 4) for value in row] for row in self.evidence],
+            "bias": self.bias,
+            "region": list(self.region),
+        }
+
+
+def _scaled(side: int, scale: float) -> int:
+    return max(1, round(side * scale))
+
+
+def _tint(pixels: NDArray[np.uint8], evidence: NDArray[np.float32], alpha: float) -> NDArray[np.uint8]:
+    """uint8 RGB `[H, W, 3]` in grey, under the colours of a map that is stretched over it."""
+    height, width, _ = pixels.shape
+    peak = max(_LEAST_PEAK, float(np.abs(evidence).max()))
+    smooth = Image.fromarray(evidence / np.float32(peak)).resize((width, height), Image.Resampling.BICUBIC)
+    strength = np.asarray(smooth).clip(-1, 1)[..., None]  # bicubic overshoots
+    opacity = alpha * np.abs(strength)
+    grey = (pixels @ _GREY)[..., None]
+    tinted: NDArray[np.uint8] = np.rint(grey + opacity * (np.where(strength > 0, _AI, _REAL) - grey)).astype(np.uint8)
+    return tinted
