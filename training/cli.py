@@ -8,7 +8,6 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,13 @@ def _add_finetune(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--recipe", default="mobilenetv2", metavar="NAME|FILE.toml", help="default: mobilenetv2")
     parser.add_argument("--init", type=Path, metavar="PATH", help="checkpoint folder or backbone to start from")
-    parser.add_argument("--samples", type=int, metavar="N", help="examples to see, in place of the recipe's")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change the recipe, in TOML: samples=9600, cutmix=0.0, chain.tone=0.0; repeat it for more",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last state of a run that was cut off")
     parser.set_defaults(run=_finetune)
 
@@ -118,9 +123,7 @@ def _finetune(args: argparse.Namespace) -> None:
     from .finetune import finetune
     from .recipe import load_recipe
 
-    recipe = load_recipe(args.recipe)
-    if args.samples is not None:
-        recipe = replace(recipe, samples=args.samples)
+    recipe = load_recipe(args.recipe, args.set)
     with redirect_stdout(sys.stderr):  # the Trainer prints its progress
         folder = finetune(args.data, args.output, recipe, init=args.init, resume=args.resume, command=args.command)
     print(folder)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from aiface_export.errors import DataError
 
@@ -54,11 +56,15 @@ class Recipe:
     chain: PhotoChain
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe by the name of a file in `recipes/` or by path.
 
+    Args:
+        name: Of the recipe, or its path.
+        changes: Assignments in TOML that override it: `cutmix=0.0`, `chain.tone=0.0`.
+
     Raises:
-        DataError: No such recipe, or a field too many or too few.
+        DataError: No such recipe, a field too many or too few, or a change that is no assignment.
     """
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
     if not path.is_file():
@@ -66,8 +72,18 @@ def load_recipe(name: str) -> Recipe:
         raise DataError(f"{name}: no such recipe; give one of {known}, or a .toml file")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+        for change in changes:
+            _merge(values, tomllib.loads(change))
         chain = PhotoChain(size=values["image_size"], **values.pop("chain", {}))
         return Recipe(**{**values, "freeze": tuple(values["freeze"]), "chain": chain})
     except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
         wanted = ", ".join(field.name for field in fields(Recipe))
         raise DataError(f"{path}: not a recipe ({error}); it needs exactly {wanted}") from error
+
+
+def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            _merge(values.setdefault(name, {}), value)
+        else:
+            values[name] = value
