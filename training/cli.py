@@ -24,9 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="aiface-train", description="Fine-tune and evaluate detectors of AI faces.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_finetune(commands.add_parser("finetune", help="labelled photos → a transformers checkpoint folder"))
+    _add_seed_resnet(commands.add_parser("seed-resnet", help="labelled photos → the seed's ResNet, for Keras"))
     _add_twins(commands.add_parser("twins", help="real photos through an autoencoder: AI with the same content"))
     _add_calibrate(commands.add_parser("calibrate", help="another input size; temperature and thresholds anew"))
     _add_evaluate(commands.add_parser("evaluate", help="figures per split, source and generator"))
+    _add_leaks(commands.add_parser("leaks", help="whether facts of the file give the label away, raw and as fed"))
     args = parser.parse_args(argv)
     args.command = shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)])
 
@@ -61,6 +63,15 @@ def _add_finetune(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_finetune)
 
 
+def _add_seed_resnet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help=_DATA)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where model.keras goes")
+    parser.add_argument("--recipe", default="seed_resnet", metavar="NAME|FILE.toml", help="default: seed_resnet")
+    parser.add_argument("--samples", type=int, metavar="N", help="examples to see, in place of the recipe's")
+    parser.add_argument("--resume", action="store_true", help="go on from the last state of a run that was cut off")
+    parser.set_defaults(run=_seed_resnet)
+
+
 def _add_twins(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
     parser.add_argument("--autoencoder", type=Path, required=True, metavar="DIR", help="TAEF2's encoder and decoder")
@@ -87,16 +98,38 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_evaluate)
 
 
+def _add_leaks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
+    parser.add_argument("--recipe", default="mobilenetv2", metavar="NAME|FILE.toml", help="default: mobilenetv2")
+    parser.add_argument("--samples", type=int, default=4000, metavar="N", help="draws (default: 4000)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="where the figures go, beside stdout")
+    parser.set_defaults(run=_leaks)
+
+
 def _finetune(args: argparse.Namespace) -> None:
     from .finetune import finetune
-    from .recipe import load_recipe
+    from .recipe import Recipe, load_recipe
 
-    recipe = load_recipe(args.recipe)
+    recipe = load_recipe(args.recipe, Recipe)
     if args.samples is not None:
         recipe = replace(recipe, samples=args.samples)
     with redirect_stdout(sys.stderr):  # the Trainer prints its progress
         folder = finetune(args.data, args.output, recipe, init=args.init, resume=args.resume, command=args.command)
     print(folder)
+
+
+def _seed_resnet(args: argparse.Namespace) -> None:
+    from aiface_export.keras_network import import_keras
+
+    from .recipe import SeedRecipe, load_recipe
+
+    recipe = load_recipe(args.recipe, SeedRecipe)
+    if args.samples is not None:
+        recipe = replace(recipe, samples=args.samples)
+    import_keras(args.output)
+    from .seed_training import train_seed_resnet
+
+    print(train_seed_resnet(args.data, args.output, recipe, resume=args.resume, command=args.command))
 
 
 def _twins(args: argparse.Namespace) -> None:
@@ -148,3 +181,21 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.output:
         args.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2) if args.format == "json" else as_text(report["splits"]))
+
+
+def _leaks(args: argparse.Namespace) -> None:
+    from aiface_export.samples import check_files, read_samples
+    from tqdm import tqdm
+
+    from .data import train_and_val
+    from .leaks import as_text, leaks
+    from .recipe import Recipe, load_recipe
+
+    recipe = load_recipe(args.recipe, Recipe)
+    train, _ = train_and_val(read_samples(args.data), recipe.seed)
+    check_files(train)
+    count = args.samples // 2 * 2
+    report = leaks(train, recipe, lambda rows: tqdm(rows, total=count, unit="photo"), count=count)
+    if args.output:
+        args.output.write_text(json.dumps({"command": args.command, **report}, indent=2) + "\n", encoding="utf-8")
+    print(as_text(report))

@@ -24,26 +24,9 @@ from aiface_runtime.images import load_rgb
 from .calibrate import calibrate
 from .data import commands_of, train_and_val, write_record
 from .model import ImageProcessor, has_bfloat16, start_from
+from .photos import Example, TrainPhotos
 from .recipe import Recipe
-from .sampling import Draw, PairedDraws
-
-Example = dict[str, Any]
-
-
-class _TrainPhotos(Dataset[Example]):
-    """Photos through the random chain, as uint8 `[3, size, size]`; normalised a batch at a time."""
-
-    def __init__(self, samples: Sequence[Sample], recipe: Recipe) -> None:
-        self.samples, self._chain = samples, recipe.chain
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, draw: Draw) -> Example:
-        sample = self.samples[draw.sample]
-        rng = np.random.default_rng(draw.seed)
-        photo = self._chain(Image.fromarray(load_rgb(sample.path)), rng, gentle=draw.gentle)
-        return {"pixels": np.asarray(photo).transpose(2, 0, 1).copy(), "label": sample.target}
+from .sampling import PairedDraws
 
 
 class _ValPhotos(Dataset[Example]):
@@ -68,7 +51,7 @@ def _collate(processor: ImageProcessor) -> Callable[[list[Example]], dict[str, t
     def collate(examples: list[Example]) -> dict[str, torch.Tensor]:
         if "pixels" in examples[0]:
             pixels = torch.from_numpy(np.stack([example["pixels"] for example in examples]))
-            values = (pixels.float() / 255.0 - mean) / std
+            values = (pixels.permute(0, 3, 1, 2).float() / 255.0 - mean) / std
         else:
             values = torch.from_numpy(np.stack([example["pixel_values"] for example in examples]))
         labels = torch.tensor([example["label"] for example in examples])
@@ -159,7 +142,7 @@ def _train(
         model=model.to(memory_format=torch.channels_last),  # type: ignore[call-arg] # transformers wraps .to
         args=_arguments(run, recipe),
         data_collator=_collate(processor),
-        train_dataset=_TrainPhotos(train, recipe),
+        train_dataset=TrainPhotos(train, recipe.chain),
         eval_dataset=_ValPhotos(val, processor),
         compute_metrics=_metrics,
     )
