@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -60,12 +62,15 @@ def read_keras(place: Path, ai_label: Sequence[str] = (), hints: Hints = Hints()
         place: A `.h5` or `.keras` file, or a SavedModel folder.
         ai_label: Labels that mean AI-generated, where their names do not say.
         hints: Its labels, which no such file carries; channels are BGR and photos squashed by OpenCV's bilinear filter
-            unless it says otherwise.
+            unless it says otherwise. Where `aiface-train` left a record of the file beside it, that says all three as
+            far as the hints do not.
 
     Raises:
         SourceError: The file is not a whole image classifier of a fixed size, labels are missing or do not fit, or what
             would read it is not installed.
     """
+    record = _record(place)
+    hints = _completed(hints, record)
     if not hints.labels:
         raise SourceError(
             f"{place}: does not say what its outputs mean; name them with --labels, in output order, of a single "
@@ -87,8 +92,28 @@ def read_keras(place: Path, ai_label: Sequence[str] = (), hints: Hints = Hints()
             "weights_sha256": _sha256(place),
         },
         reference=network.reference,
-        notes={},
+        notes={"aiface": record},
         network=network,
+    )
+
+
+def _record(place: Path) -> dict[str, Any]:
+    """What `aiface-train seed-resnet` left beside its file; empty beside any other."""
+    file = place.parent / "aiface.json"
+    if not file.is_file():
+        return {}
+    try:
+        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SourceError(f"{file}: not JSON ({error}); make it again or remove it") from error
+    return record if record.get("file") == place.name else {}
+
+
+def _completed(hints: Hints, record: Mapping[str, Any]) -> Hints:
+    return Hints(
+        labels=hints.labels or tuple(record.get("labels", ())),
+        channels=hints.channels or record.get("channels"),
+        resize=hints.resize or record.get("resize"),
     )
 
 

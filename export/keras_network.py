@@ -81,7 +81,7 @@ def _open_keras(file: Path) -> Network:
         raise SourceError(f"{file}: no such file")
     if file.suffix == ".keras" and not zipfile.is_zipfile(file):
         raise SourceError(f"{file}: is damaged, a .keras file is a zip archive")
-    keras = _keras(file)
+    keras = import_keras(file)
     model = keras.models.load_model(file, compile=False)
     inputs, outputs = _only(model.inputs, "input", file), _only(model.outputs, "output", file)
     shape = tuple(inputs.shape[1:])
@@ -101,11 +101,18 @@ def _open_keras(file: Path) -> Network:
     )
 
 
-def _keras(file: Path) -> Any:
-    """Keras, on the backend that is installed; the one place that sets the environment."""
+def import_keras(place: Path) -> Any:
+    """Keras, on the backend that is installed; the one place that sets the environment.
+
+    Args:
+        place: What needs it, for the message.
+
+    Raises:
+        SourceError: Keras is not installed, or no backend for it.
+    """
     backend = next((name for name in ("tensorflow", "torch") if util.find_spec(name)), None)
     if backend is None or util.find_spec("keras") is None:
-        raise SourceError(f"{file}: needs Keras, with TensorFlow or PyTorch; {_INSTALL}")
+        raise SourceError(f"{place}: needs Keras, with TensorFlow or PyTorch; {_INSTALL}")
     if "keras" not in sys.modules:
         os.environ.setdefault("KERAS_BACKEND", backend)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow otherwise tells of the CPU it found

@@ -23,12 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="aiface-train", description="Fine-tune and evaluate detectors of AI faces.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_finetune(commands.add_parser("finetune", help="labelled photos → a transformers checkpoint folder"))
+    _add_seed_resnet(commands.add_parser("seed-resnet", help="labelled photos → the seed's ResNet, for Keras"))
     _add_autoencoder(commands.add_parser("autoencoder", help="real photos → a small autoencoder to make twins with"))
     _add_twins(commands.add_parser("twins", help="real photos through an autoencoder: AI with the same content"))
     _add_calibrate(
         commands.add_parser("calibrate", help="probabilities and thresholds anew, at another input size if wanted")
     )
     _add_evaluate(commands.add_parser("evaluate", help="figures, page and plots per split, tier, source and generator"))
+    _add_leaks(commands.add_parser("leaks", help="whether facts of the file give the label away, raw and as fed"))
     args = parser.parse_args(argv)
     args.command = shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)])
 
@@ -58,6 +60,12 @@ def _add_finetune(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--recipe", default="mobilenetv2", metavar="NAME|FILE.toml", help="default: mobilenetv2")
     parser.add_argument("--init", type=Path, metavar="PATH", help="checkpoint folder or backbone to start from")
+    _add_changes(parser)
+    parser.add_argument("--resume", action="store_true", help="go on from the last state of a run that was cut off")
+    parser.set_defaults(run=_finetune)
+
+
+def _add_changes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         action="append",
@@ -65,8 +73,15 @@ def _add_finetune(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="change the recipe, in TOML: samples=9600, cutmix=0.0, chain.tone=0.0; repeat it for more",
     )
+
+
+def _add_seed_resnet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help=_DATA)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where model.keras goes")
+    parser.add_argument("--recipe", default="seed_resnet", metavar="NAME|FILE.toml", help="default: seed_resnet")
+    _add_changes(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the last state of a run that was cut off")
-    parser.set_defaults(run=_finetune)
+    parser.set_defaults(run=_seed_resnet)
 
 
 def _add_autoencoder(parser: argparse.ArgumentParser) -> None:
@@ -119,14 +134,34 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_evaluate)
 
 
+def _add_leaks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
+    parser.add_argument("--recipe", default="mobilenetv2", metavar="NAME|FILE.toml", help="default: mobilenetv2")
+    parser.add_argument("--samples", type=int, default=4000, metavar="N", help="draws (default: 4000)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="where the figures go, beside stdout")
+    parser.set_defaults(run=_leaks)
+
+
 def _finetune(args: argparse.Namespace) -> None:
     from .finetune import finetune
-    from .recipe import load_recipe
+    from .recipe import Recipe, load_recipe
 
-    recipe = load_recipe(args.recipe, args.set)
+    recipe = load_recipe(args.recipe, Recipe, args.set)
     with redirect_stdout(sys.stderr):  # the Trainer prints its progress
         folder = finetune(args.data, args.output, recipe, init=args.init, resume=args.resume, command=args.command)
     print(folder)
+
+
+def _seed_resnet(args: argparse.Namespace) -> None:
+    from aiface_export.keras_network import import_keras
+
+    from .recipe import SeedRecipe, load_recipe
+
+    recipe = load_recipe(args.recipe, SeedRecipe, args.set)
+    import_keras(args.output)
+    from .seed_training import train_seed_resnet
+
+    print(train_seed_resnet(args.data, args.output, recipe, resume=args.resume, command=args.command))
 
 
 def _autoencoder(args: argparse.Namespace) -> None:
@@ -204,3 +239,21 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.output:
         write(report, args.output)
     print(json.dumps(report, indent=1) if args.format == "json" else as_text(report))
+
+
+def _leaks(args: argparse.Namespace) -> None:
+    from aiface_export.samples import check_files, read_samples
+    from tqdm import tqdm
+
+    from .data import train_and_val
+    from .leaks import as_text, leaks
+    from .recipe import Recipe, load_recipe
+
+    recipe = load_recipe(args.recipe, Recipe)
+    train, _ = train_and_val(read_samples(args.data), recipe.seed)
+    check_files(train)
+    count = args.samples // 2 * 2
+    report = leaks(train, recipe, lambda rows: tqdm(rows, total=count, unit="photo"), count=count)
+    if args.output:
+        args.output.write_text(json.dumps({"command": args.command, **report}, indent=2) + "\n", encoding="utf-8")
+    print(as_text(report))

@@ -6,9 +6,12 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiface_export.errors import DataError
+from aiface_export.source import Channels
+
+from aiface_runtime.manifest import Filter
 
 from .transforms import PhotoChain
 
@@ -56,15 +59,54 @@ class Recipe:
     chain: PhotoChain
 
 
-def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+@dataclass(frozen=True)
+class SeedRecipe:
+    """What a run of the seed's ResNet is made of; it starts from random weights.
+
+    Attributes:
+        width: Channels of the network's first stage.
+        image_size: Side of the network's square input, in pixels.
+        channels: The order in which it is fed.
+        resize: The filter with which whole photos are squashed to its input, on val and in use.
+        samples: How many examples the network sees, drawn balanced by source, in all.
+        batch_size: Examples a step.
+        learning_rate: Adam's, the same throughout.
+        evaluations: How often val is measured and the state is kept during the run; the best by AUC is kept.
+        bf16: Compute in bfloat16 (weights stay float32), where the device has it.
+        seed: Of everything random.
+        licence: Of the network that comes out.
+        limits: What users of the model must know, for its card.
+        chain: The augmentation.
+    """
+
+    width: int
+    image_size: int
+    channels: Channels
+    resize: Filter
+    samples: int
+    batch_size: int
+    learning_rate: float
+    evaluations: int
+    bf16: bool
+    seed: int
+    licence: str
+    limits: str
+    chain: PhotoChain
+
+
+AnyRecipe = TypeVar("AnyRecipe", Recipe, SeedRecipe)
+
+
+def load_recipe(name: str, kind: type[AnyRecipe], changes: Sequence[str] = ()) -> AnyRecipe:
     """Read a recipe by the name of a file in `recipes/` or by path.
 
     Args:
         name: Of the recipe, or its path.
+        kind: Which of the two.
         changes: Assignments in TOML that override it: `cutmix=0.0`, `chain.tone=0.0`.
 
     Raises:
-        DataError: No such recipe, a field too many or too few, or a change that is no assignment.
+        DataError: No such recipe, a field too many or too few for its kind, or a change that is no assignment.
     """
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
     if not path.is_file():
@@ -75,10 +117,11 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         for change in changes:
             _merge(values, tomllib.loads(change))
         chain = PhotoChain(size=values["image_size"], **values.pop("chain", {}))
-        return Recipe(**{**values, "freeze": tuple(values["freeze"]), "chain": chain})
+        lists = {field: tuple(value) for field, value in values.items() if isinstance(value, list)}
+        return kind(**{**values, **lists, "chain": chain})
     except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
-        wanted = ", ".join(field.name for field in fields(Recipe))
-        raise DataError(f"{path}: not a recipe ({error}); it needs exactly {wanted}") from error
+        wanted = ", ".join(field.name for field in fields(kind))
+        raise DataError(f"{path}: not such a recipe ({error}); it needs exactly {wanted}") from error
 
 
 def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:

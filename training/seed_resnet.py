@@ -37,7 +37,8 @@ def seed_resnet(width: int = 64, image_size: int = 224) -> keras.Model:
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dense(4 * width, activation="relu")(x)
     x = keras.layers.Dropout(0.5)(x)
-    x = keras.layers.Dense(1, activation="sigmoid", name="real")(x)
+    # In float32 under any policy: bfloat16 has no more than 128 probabilities between a half and one.
+    x = keras.layers.Dense(1, activation="sigmoid", name="real", dtype="float32")(x)
     return keras.Model(image, x, name="seed_resnet")
 
 
