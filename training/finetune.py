@@ -96,7 +96,11 @@ class _PairedTrainer(Trainer):
         return self._draws
 
     def compute_loss(
-        self, model: torch.nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,  # noqa: ARG002
     ) -> Any:
         labels = inputs["labels"]
         outputs = model(pixel_values=inputs["pixel_values"])

@@ -174,11 +174,11 @@ def train_autoencoder(
         if design.critic and step > _CRITIC_FROM * steps:
             against.zero_grad()
             hinge = functional.relu(1 - critic(photos)).mean() + functional.relu(1 + critic(made.detach())).mean()
-            hinge.backward()
+            hinge.backward()  # type: ignore[no-untyped-call]
             against.step()
             loss = loss - _CRITIC_WEIGHT * critic(made).mean()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     file.parent.mkdir(parents=True, exist_ok=True)

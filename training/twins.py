@@ -63,7 +63,7 @@ def reconstruct(network: nn.Module, photo: NDArray[np.uint8]) -> NDArray[np.uint
 
 
 def _tone(image: torch.Tensor) -> torch.Tensor:
-    coarse = functional.adaptive_avg_pool2d(image, [max(1, side // _TONE) for side in image.shape[2:]])
+    coarse = functional.adaptive_avg_pool2d(image, (max(1, image.shape[2] // _TONE), max(1, image.shape[3] // _TONE)))
     return functional.interpolate(coarse, image.shape[2:], mode="bicubic")
 
 
@@ -73,7 +73,8 @@ def _cut(photo: Image.Image, size: int) -> Image.Image:
         photo = photo.resize(
             [max(size, round(side * size / min(photo.size))) for side in photo.size], Image.Resampling.LANCZOS
         )
-    return photo.crop((0, 0, *(side // _MULTIPLE * _MULTIPLE for side in photo.size)))
+    width, height = (side // _MULTIPLE * _MULTIPLE for side in photo.size)
+    return photo.crop((0, 0, width, height))
 
 
 def write_twins(
