@@ -44,8 +44,9 @@ def test_traces_of_a_file_show_in_pixels(photo: Image.Image) -> None:
     poor = Image.open(io.BytesIO(encoded(photo, 20, 2))).convert("RGB")
     assert grid_traces(poor)[0] > 1.2 * grid_traces(photo)[0]
     assert grid_traces(poor)[1] == 7, "blocks meet between the eighth column and the ninth"
-    larger = poor.resize((299, 299), Image.Resampling.BICUBIC)
-    assert grid_traces(larger)[2] > grid_traces(photo.resize((299, 299), Image.Resampling.BICUBIC))[2]
+    coarse = Image.open(io.BytesIO(encoded(photo, 5, 2))).convert("RGB")
+    resized, plain = (image.resize((400, 400), Image.Resampling.BICUBIC) for image in (coarse, photo))
+    assert grid_traces(resized)[2] > 1.5 * grid_traces(plain)[2], "a grid of 14.3 px"
     blurred = photo.resize((112, 112), Image.Resampling.BOX).resize(photo.size, Image.Resampling.BICUBIC)
     assert spectrum_traces(blurred)[7] < spectrum_traces(photo)[7] - 1
     assert saved_facts(blurred)[2] < saved_facts(photo)[2]
