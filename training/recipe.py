@@ -24,7 +24,8 @@ class Recipe:
 
     Attributes:
         init: Default start: a backbone's state dict (`.pth`) or a transformers checkpoint folder.
-        image_size: Side of the network's square input, in pixels.
+        image_size: Side of the network's square input in use, in pixels; that of the examples is the chain's `size`,
+            by default the same.
         samples: How many examples the network sees, drawn balanced by source, in all.
         batch_size: Examples a step.
         learning_rate: Peak of the warm-up and cosine schedule.
@@ -116,7 +117,7 @@ def load_recipe(name: str, kind: type[AnyRecipe], changes: Sequence[str] = ()) -
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         for change in changes:
             _merge(values, tomllib.loads(change))
-        chain = PhotoChain(size=values["image_size"], **values.pop("chain", {}))
+        chain = PhotoChain(**{"size": values["image_size"], **values.pop("chain", {})})
         lists = {field: tuple(value) for field, value in values.items() if isinstance(value, list)}
         return kind(**{**values, **lists, "chain": chain})
     except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:

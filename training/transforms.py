@@ -26,7 +26,9 @@ class PhotoChain:
     """Crop, style, resample, recode; then the network's square size.
 
     Attributes:
-        size: Side of the square result, in pixels.
+        size: Side of the square result, in pixels. Crops make faces larger than whole photos show them; a somewhat
+            smaller size than in use makes up for that (Touvron et al., "Fixing the train-test resolution discrepancy",
+            2019).
         gentle: Share of the examples that are only cropped a little, shrunk a little and recoded well, so that fine
             traces survive to be learned; the others go through everything.
         gentle_pairs: The same of twin pairs at the start of a run; it moves to `gentle` by its end.
