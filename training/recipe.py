@@ -117,12 +117,15 @@ def load_recipe(name: str, kind: type[AnyRecipe], changes: Sequence[str] = ()) -
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         for change in changes:
             _merge(values, tomllib.loads(change))
-        chain = PhotoChain(**{"size": values["image_size"], **values.pop("chain", {})})
-        lists = {field: tuple(value) for field, value in values.items() if isinstance(value, list)}
-        return kind(**{**values, **lists, "chain": chain})
+        chain = PhotoChain(**{"size": values["image_size"], **_with_tuples(values.pop("chain", {}))})
+        return kind(**{**_with_tuples(values), "chain": chain})
     except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
         wanted = ", ".join(field.name for field in fields(kind))
         raise DataError(f"{path}: not such a recipe ({error}); it needs exactly {wanted}") from error
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:

@@ -31,15 +31,15 @@ class PairedDraws(Sampler[Draw]):
 
     A twin is followed by its original under the same augmentation, so that the decoder's trace is all that tells the
     two apart. Pairs have a gentle share of their own, because in them the gentle chain cannot let the resolution or the
-    codec of a source show; it moves linearly to that of the others, so that the traces are learned where they are plain
-    and then followed to where they are faint.
+    codec of a source show; it moves linearly, so that the traces are learned where they are plain and then followed to
+    where they are faint.
 
     Args:
         samples: Photos of both labels.
         count: Examples in all, an even number.
         twins: Share of the AI photos that are twins, if there are any; 0 to 1.
         gentle: Share of the examples that are gentle; 0 to 1.
-        gentle_pairs: Share of the pairs that are gentle at the start; 0 to 1.
+        gentle_pairs: Share of the pairs that are gentle at the start and at the end; 0 to 1.
         seed: Of every draw.
     """
 
@@ -50,7 +50,7 @@ class PairedDraws(Sampler[Draw]):
         *,
         twins: float,
         gentle: float,
-        gentle_pairs: float,
+        gentle_pairs: tuple[float, float],
         seed: int,
     ) -> None:
         self._count, self._seed = count, seed
@@ -80,7 +80,7 @@ class PairedDraws(Sampler[Draw]):
             if rng.random() < self._share:
                 original = int(rng.choice(len(self._originals), p=self._originals))
                 twin = self._twins[original][rng.integers(len(self._twins[original]))]
-                share = self._gentle_pairs + (self._gentle - self._gentle_pairs) * done / self._count
+                share = np.interp(done, (0, self._count), self._gentle_pairs)
                 gentle, seed = bool(rng.random() < share), _seed(rng)
                 yield from (Draw(twin, seed, gentle), Draw(original, seed, gentle))
             else:

@@ -31,7 +31,7 @@ class PhotoChain:
             2019).
         gentle: Share of the examples that are only cropped a little, shrunk a little and recoded well, so that fine
             traces survive to be learned; the others go through everything.
-        gentle_pairs: The same of twin pairs at the start of a run; it moves to `gentle` by its end.
+        gentle_pairs: The same of twin pairs, at the start of a run and at its end.
         level: Larger photos are first shrunk to a random shorter side from the first to the second of these, in
             pixels, so that a source's resolution says less of it; None for photos as they are.
         min_area: Smallest share of the photo's area that a crop keeps, in the full chain.
@@ -43,7 +43,7 @@ class PhotoChain:
 
     size: int = 224
     gentle: float = 0.0
-    gentle_pairs: float = 0.6
+    gentle_pairs: tuple[float, float] = (0.6, 0.0)
     level: tuple[int, int] | None = None
     min_area: float = 0.35
     small: int = 96

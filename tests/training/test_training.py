@@ -206,7 +206,7 @@ def test_draws_are_balanced_by_label_and_softened_by_source() -> None:
     ]
     drawn = Counter(
         (samples[draw.sample].label, samples[draw.sample].source)
-        for draw in PairedDraws(samples, 4000, twins=0.5, gentle=1.0, gentle_pairs=1.0, seed=1)
+        for draw in PairedDraws(samples, 4000, twins=0.5, gentle=1.0, gentle_pairs=(1.0, 1.0), seed=1)
     )
     assert drawn["ai", "c"] == 2000
     assert drawn["real", "a"] == pytest.approx(1500, rel=0.1)  # three times b's, the square root of nine times as many
@@ -217,8 +217,8 @@ def test_a_twin_comes_with_its_original_under_the_same_chain() -> None:
     reals = [Sample(Path(f"r{n}"), "real", "r") for n in range(20)]
     twins = [Sample(Path(f"t{n}"), "ai", "t", original=Path(f"r{n}")) for n in range(10)]
     samples = [*reals, *twins, *(Sample(Path(f"a{n}"), "ai", "a") for n in range(10))]
-    draws = list(PairedDraws(samples, 4000, twins=0.4, gentle=0.0, gentle_pairs=0.5, seed=1))
-    assert draws == list(PairedDraws(samples, 4000, twins=0.4, gentle=0.0, gentle_pairs=0.5, seed=1))
+    draws = list(PairedDraws(samples, 4000, twins=0.4, gentle=0.0, gentle_pairs=(0.5, 0.0), seed=1))
+    assert draws == list(PairedDraws(samples, 4000, twins=0.4, gentle=0.0, gentle_pairs=(0.5, 0.0), seed=1))
     pairs = [pair for pair in zip(draws[::2], draws[1::2], strict=True) if samples[pair[0].sample].original]
     assert len(pairs) == pytest.approx(800, rel=0.1)
     assert all(samples[twin.sample].original == samples[real.sample].path for twin, real in pairs)
