@@ -42,6 +42,7 @@ model: .venv/test/.ready
 	$(TRAIN) evaluate runs/fine ../shared/data --split val --split test -o runs/fine/evaluation.json
 	.venv/test/bin/aiface-export runs/fine -o models/aiface-mobilenetv2.onnx --model-version 2 --images ../shared/data/val \
 	  --scaled-decoding --bundle
+	cp runs/fine/evaluation-*.png docs/model/
 
 .venv/run/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime models -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv/run
