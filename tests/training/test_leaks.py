@@ -55,7 +55,7 @@ def test_traces_of_a_file_show_in_pixels(photo: Image.Image) -> None:
 
 
 def test_the_chain_hides_the_file(shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Chance is 0.5 with a standard error of about 0.02 at 800 draws; the figures of 2,000 are in docs/training.md."""
+    """Chance is 0.5 with a standard error of about 0.02 at 800 draws; such figures are in docs/training.md."""
     file = tmp_path / "leaks.json"
     assert main(["leaks", str(shared_data), "--samples", "800", "-o", str(file)]) == 0
     assert "fed: size and bytes" in capsys.readouterr().out
