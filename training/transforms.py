@@ -51,6 +51,10 @@ class PhotoChain:
     style: float = 0.4
     tone: float = 0.0
 
+    def __post_init__(self) -> None:
+        if np.shape(self.gentle_pairs) != (2,):
+            raise TypeError("gentle_pairs: two shares, at the start and at the end")
+
     def __call__(
         self, image: Image.Image, rng: np.random.Generator, *, gentle: bool = False, other: Image.Image | None = None
     ) -> Image.Image:
