@@ -10,7 +10,7 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -112,11 +112,14 @@ def measure(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Converters chat through warnings, logging and print; what counts comes back as an exception."""
+    """Converters chat through warnings, logging and print, PyTorch with a whole traced graph on standard error.
+
+    What counts comes back as an exception.
+    """
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -71,10 +71,14 @@ def photos(portrait: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
 
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name != TIMM])  # timm's: test_timm.py
-def test_the_file_gives_the_checkpoints_answers(family: str, tmp_path: Path, photos: list[Path]) -> None:
+def test_the_file_gives_the_checkpoints_answers(
+    family: str, tmp_path: Path, photos: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = save(tmp_path / family, family)
     file = tmp_path / "model.onnx"
+    capsys.readouterr()
     assert main([str(folder), "-o", str(file)]) == 0
+    assert len(capsys.readouterr().err.splitlines()) <= 4, "a line before each long step, and no converter's chatter"
     expected = np.array([reference(folder, photo) for photo in photos])
     assert np.ptp(expected[:, 0]) > 0.01, "a reference that says the same of every photo proves nothing"
     with Classifier(file, device="cpu") as classifier:
