@@ -44,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--again", action="store_true", help="measure again what --only names")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.md", help="put the tables between the page's marks")
     args = parser.parse_args(argv)
+    if args.output and not args.output.is_file():  # now, not after half an hour of measuring
+        parser.error(
+            f"--output {args.output}: there is no such page; the tables go between the marks of docs/benchmarks.md"
+        )
     args.work.mkdir(parents=True, exist_ok=True)
     kept = args.results
     results: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}

@@ -47,11 +47,12 @@ def _bundled_checkpoint(folder: Path) -> None:
 def save_bundled(place: Path) -> Path:
     """The bundled file's weights as a transformers folder; normalisation is folded into them, so it does nothing."""
     import torch
+    from aiface_export.evidence import PREFIX
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, MobileNetV2ImageProcessor
 
     graph = onnx.load(resolve(None)).graph
     weights = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
-    nodes = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
+    nodes = [node for node in graph.node if node.op_type in ("Conv", "Gemm") and not node.name.startswith(PREFIX)]
     labels: dict[str, Any] = {"id2label": {0: "real", 1: "ai"}, "label2id": {"real": 0, "ai": 1}}
     config = MobileNetV2Config(
         first_layer_is_expansion=False, finegrained_output=True, tf_padding=False, layer_norm_eps=0.0, **labels

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from transformers import AutoModelForImageClassification
 
 from aiface_runtime.catalog import resolve
+from aiface_runtime.engine import Engine
 from aiface_runtime.latency import Timing, take_turns
-from benchmarks import photos, report, tasks
+from benchmarks import models, photos, report, tasks
 from benchmarks.subjects import FILE, OURS, SUBJECTS
 
 
@@ -18,6 +22,16 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundled")
     (folder / FILE).write_bytes(resolve(None).read_bytes())
     return folder
+
+
+def test_the_others_run_the_bundled_weights(tmp_path: Path) -> None:
+    network = AutoModelForImageClassification.from_pretrained(models.save_bundled(tmp_path / "checkpoint")).eval()
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+    scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(levels)[:, None, None] for levels in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.inference_mode():
+        theirs = network((scaled - mean) / std).logits.softmax(-1).numpy()
+    np.testing.assert_allclose(Engine(resolve(None), "cpu").run(pixels), theirs, atol=1e-4)
 
 
 def test_what_fails_stays_and_what_works_is_timed(bundled: Path, tmp_path: Path) -> None:
