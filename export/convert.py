@@ -67,7 +67,12 @@ def convert(source: Source, temperature: float = 1.0) -> Conversion:
         except Exception as error:  # noqa: BLE001 kept in the trials; exporters fail in every way there is
             trials[name] = {"error": f"{type(error).__name__}: {first_line(error)}"}
     if not graphs:
-        raise ConversionError(f"{source.place}: no exporter takes this network: {trials}")
+        reasons = "; ".join(f"{name}: {trial['error']}" for name, trial in trials.items())
+        height, width = size
+        raise ConversionError(
+            f"{source.place}: no exporter takes this network with photos of {width} x {height} pixels ({reasons}); "
+            "see that this is the size that the network was made for"
+        )
     for name, measured in measure(graphs, size).items():
         trials[name] |= measured
     as_good = [name for name in graphs if all(_as_good(trials[name], trials[other]) for other in graphs)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -108,5 +109,5 @@ class Source(ABC):
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without the essay that libraries add."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """What an error says, without the essay and the colours that libraries add."""
+    return next(iter(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()), type(error).__name__)

@@ -161,6 +161,11 @@ def unknown_processing(folder: Path) -> None:
     LevitImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(folder)
 
 
+def another_size(folder: Path) -> None:
+    processor = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor | {"size": 32}))
+
+
 def naflex(folder: Path) -> None:
     """SigLIP 2 with an input whose shape follows the photo's."""
     shutil.rmtree(folder)
@@ -180,6 +185,7 @@ def old_evaluation(folder: Path) -> None:
     ("damage", "says"),
     [
         (naflex, "a size of its own"),
+        (another_size, "with photos of 32 x 32 pixels"),
         (break_config, "lacks config.json"),
         (break_weights, "weights cannot be loaded"),
         (swap_weights, "its weights"),
