@@ -29,6 +29,13 @@ def open_source(place: str, ai_label: Sequence[str] = (), hints: Hints = Hints()
         raise SourceError(
             f"{place}: says its labels and pre-processing itself; leave out --labels, --channels and --resize"
         )
+    if Path(place).is_file():
+        remedy = (
+            "wrap it by aiface-export adopt"
+            if Path(place).suffix == ".onnx"
+            else "give its folder, with config.json and preprocessor_config.json beside the weights"
+        )
+        raise SourceError(f"{place}: a single file does not say what to do with a photo; {remedy}")
     from .hub import fetch, is_hub_id
 
     folder, name = fetch(place) if is_hub_id(place) else (Path(place), "")

@@ -161,6 +161,12 @@ def unknown_processing(folder: Path) -> None:
     LevitImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(folder)
 
 
+def only_weights(folder: Path) -> None:
+    weights = (folder / "model.safetensors").read_bytes()
+    shutil.rmtree(folder)
+    folder.write_bytes(weights)
+
+
 def another_size(folder: Path) -> None:
     processor = json.loads((folder / "preprocessor_config.json").read_text())
     (folder / "preprocessor_config.json").write_text(json.dumps(processor | {"size": 32}))
@@ -185,6 +191,7 @@ def old_evaluation(folder: Path) -> None:
     ("damage", "says"),
     [
         (naflex, "a size of its own"),
+        (only_weights, "give its folder"),
         (another_size, "with photos of 32 x 32 pixels"),
         (break_config, "lacks config.json"),
         (break_weights, "weights cannot be loaded"),
