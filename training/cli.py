@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_autoencoder(commands.add_parser("autoencoder", help="real photos → a small autoencoder to make twins with"))
     _add_twins(commands.add_parser("twins", help="real photos through an autoencoder: AI with the same content"))
     _add_calibrate(
-        commands.add_parser("calibrate", help="probabilities and thresholds anew, at another input size if wanted")
+        commands.add_parser("calibrate", help="probabilities and thresholds anew, of one run or the average of several")
     )
     _add_evaluate(commands.add_parser("evaluate", help="figures, page and plots per split, tier, source and generator"))
     _add_leaks(commands.add_parser("leaks", help="whether facts of the file give the label away, raw and as fed"))
@@ -118,9 +118,14 @@ def _add_twins(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a folder that finetune wrote")
+    parser.add_argument(
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="a folder that finetune wrote; the weights of several are averaged",
+    )
     parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
-    parser.add_argument("--image-size", type=int, metavar="PX", help="side of the network's input (default: as it is)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the checkpoint to write")
     parser.set_defaults(run=_calibrate)
 
@@ -210,10 +215,7 @@ def _calibrate(args: argparse.Namespace) -> None:
     def progress(items: Iterable[Any]) -> Iterable[Any]:
         return tqdm(items, desc="calibrating", unit="photo")
 
-    made = recalibrate(
-        args.checkpoint, args.data, args.output, progress, image_size=args.image_size, command=args.command
-    )
-    print(made)
+    print(recalibrate(args.checkpoints, args.data, args.output, progress, command=args.command))
 
 
 def _evaluate(args: argparse.Namespace) -> None:

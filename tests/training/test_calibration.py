@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -156,14 +157,34 @@ def test_calibrating_folds_slope_and_bias_into_the_checkpoint(checkpoint: Path, 
     assert processors[0] == processors[1]
 
 
+def test_several_checkpoints_are_averaged(checkpoint: Path, painted: Path, tmp_path: Path) -> None:
+    """Of networks that differ in the last layer alone, the average gives the mean of their margins."""
+    other, made = tmp_path / "other", tmp_path / "made"
+    shutil.copytree(checkpoint, other)
+    model = MobileNetV2ForImageClassification.from_pretrained(other)
+    with torch.no_grad():
+        model.classifier.bias.copy_(torch.tensor([1.0, 2.0]))
+    model.save_pretrained(other)
+    assert main(["calibrate", str(checkpoint), str(other), str(painted), "-o", str(made)]) == 0
+    record = json.loads((made / "aiface.json").read_text())["calibration"]
+    val = [sample for sample in read_samples(painted) if sample.split == "val"]
+    one, two, both = (logit(score(str(folder), val, iter, ["clean"])["clean"]) for folder in (checkpoint, other, made))
+    assert np.all(one - two > 1.0), "or the average would show nothing"
+    np.testing.assert_allclose(both, record["slope"] * (one + two) / 2 + record["bias"], atol=1e-3)
+
+
 def test_what_cannot_be_calibrated_says_so(
     checkpoint: Path, painted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one_label = tmp_path / "manifest.csv"
     one_label.write_text(f"path,label\n{painted / 'val' / 'real' / '0.png'},real\n")
-    for place, data, says in (
-        (checkpoint, one_label, "real and ai"),
-        (tmp_path / "none", painted, "no such checkpoint"),
+    wider = MobileNetV2Config(image_size=64, depth_multiplier=0.5, num_labels=2)
+    MobileNetV2ForImageClassification(wider).save_pretrained(tmp_path / "wider")
+    MobileNetV2ImageProcessor().save_pretrained(tmp_path / "wider")
+    for places, data, says in (
+        ([checkpoint], one_label, "real and ai"),
+        ([tmp_path / "none"], painted, "no such checkpoint"),
+        ([checkpoint, tmp_path / "wider"], painted, "not of the same architecture"),
     ):
-        assert main(["calibrate", str(place), str(data), "-o", str(tmp_path / "made")]) == 1
+        assert main(["calibrate", *map(str, places), str(data), "-o", str(tmp_path / "made")]) == 1
         assert says in capsys.readouterr().err
