@@ -39,10 +39,14 @@ model: .venv/test/.ready
 	$(TRAIN) twins ../shared/data --autoencoder ../shared/weights/taef2 -o runs/twins_taef2 --size 240 --per-source 400
 	$(TRAIN) finetune ../shared/data runs/twins -o runs/main
 	$(TRAIN) finetune ../shared/data runs/twins runs/twins_taef2 --recipe mobilenetv2_fine -o runs/fine
-	$(TRAIN) evaluate runs/fine ../shared/data --split val --split test -o runs/fine/evaluation.json
-	.venv/test/bin/aiface-export runs/fine -o models/aiface-mobilenetv2.onnx --model-version 2 --images ../shared/data/val \
+	$(TRAIN) finetune ../shared/data runs/twins runs/twins_taef2 --recipe mobilenetv2_fine --init runs/fine -o runs/third \
+	  --set samples=100000 --set seed=2028 --set 'freeze=["mobilenet_v2.conv_stem.","mobilenet_v2.layer.0.","mobilenet_v2.layer.1."]' \
+	  --set chain.gentle=0.5 --set 'chain.gentle_pairs=[0.3,0.1]'
+	$(TRAIN) calibrate runs/fine runs/third ../shared/data -o runs/averaged
+	$(TRAIN) evaluate runs/averaged ../shared/data --split val --split test -o runs/averaged/evaluation.json
+	.venv/test/bin/aiface-export runs/averaged -o models/aiface-mobilenetv2.onnx --model-version 3 --images ../shared/data/val \
 	  --scaled-decoding --bundle
-	cp runs/fine/evaluation-*.png docs/model/
+	cp runs/averaged/evaluation-*.png docs/model/
 
 .venv/run/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime models -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv/run
