@@ -175,7 +175,12 @@ class Optimum(_Processed):
 
 
 class OpenVino(Subject):
-    """OpenVINO on this library's own file, behind this library's own decoding: only the engine differs."""
+    """OpenVINO on this library's own file, behind this library's own decoding: only the engine differs.
+
+    As it comes it computes in bfloat16 where the processor can, which moves answers.
+    """
+
+    precision: str | None = None
 
     def __init__(self, folder: Path, threads: int) -> None:
         import openvino
@@ -183,9 +188,11 @@ class OpenVino(Subject):
         from aiface_runtime.engine import Engine
 
         self._manifest = Engine(folder / FILE, "cpu", threads=1).manifest
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"} | (
-            {"INFERENCE_NUM_THREADS": threads} if threads else {}
-        )
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        if self.precision:
+            settings["INFERENCE_PRECISION_HINT"] = self.precision
         self._model: Any = openvino.Core().compile_model(folder / FILE, "CPU", settings)
         self._column = self._manifest.labels.index(self._manifest.ai_labels[0])
 
@@ -204,6 +211,12 @@ class OpenVino(Subject):
 
     def run(self, batch: Any) -> Any:
         return self._model(batch)[0]
+
+
+class OpenVinoFp32(OpenVino):
+    """The same with this library's answers."""
+
+    precision = "f32"
 
 
 class _Seed(Subject):
@@ -269,13 +282,15 @@ _HUB: dict[str, type[Subject]] = {
     "transformers pipeline, torch.compile": TransformersCompiled,
     "optimum, transformers processor": Optimum,
     "onnxruntime, transformers processor": PlainOnnxruntime,
-    "OpenVINO, our file and decoding": OpenVino,
+    "OpenVINO in fp32, our file and decoding": OpenVinoFp32,
+    "OpenVINO as it comes, our file and decoding": OpenVino,
     "LiteRT": LiteRt,
 }
 _KERAS: dict[str, type[Subject]] = {
     OURS: AifaceRuntime,
     "Keras on TensorFlow, OpenCV": Keras,
     "LiteRT, OpenCV": LiteRt,
-    "OpenVINO, our file and decoding": OpenVino,
+    "OpenVINO in fp32, our file and decoding": OpenVinoFp32,
+    "OpenVINO as it comes, our file and decoding": OpenVino,
 }
 SUBJECTS: dict[str, dict[str, type[Subject]]] = {"bundled": _HUB, "swin_tiny": _HUB, "seed_resnet": _KERAS}
