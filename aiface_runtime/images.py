@@ -215,6 +215,8 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    if _orientation(image) == 1:
+        return image  # exif_transpose would copy it
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # noqa: BLE001 a broken EXIF block says nothing of the orientation; the picture itself is whole

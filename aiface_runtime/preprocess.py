@@ -39,10 +39,9 @@ def preprocess(
         before they rescale; with the filter `bilinear_no_antialias` within one level of what OpenCV's `INTER_LINEAR`
         computes.
     """
-    image = Image.fromarray(pixels)
     for step in steps:
-        image, box = _apply(image, step, box), None
-    return np.asarray(image)
+        pixels, box = _apply(pixels, step, box), None
+    return pixels
 
 
 def covered(size: tuple[int, int], steps: Sequence[Step]) -> tuple[float, float, float, float]:
@@ -64,15 +63,16 @@ def covered(size: tuple[int, int], steps: Sequence[Step]) -> tuple[float, float,
 _ONE = 2048  # 11 bits: OpenCV weighs 8-bit pixels in fixed point
 
 
-def _apply(image: Image.Image, step: Step, box: tuple[float, float, float, float] | None) -> Image.Image:
+def _apply(pixels: NDArray[np.uint8], step: Step, box: tuple[float, float, float, float] | None) -> NDArray[np.uint8]:
+    height, width, _ = pixels.shape
     if isinstance(step, CenterCrop | CenterCropToEven):
-        left, top = _corner(image.size, step)
-        return image.crop((left, top, left + step.width, top + step.height))
-    sides = (box[2] - box[0], box[3] - box[1]) if box else image.size
+        left, top = _corner((width, height), step)
+        return np.asarray(Image.fromarray(pixels).crop((left, top, left + step.width, top + step.height)))
+    sides = (box[2] - box[0], box[3] - box[1]) if box else (width, height)
     size = _resized(sides, step)
     if step.filter == "bilinear_no_antialias":
-        return Image.fromarray(_resize_bilinear(np.asarray(image), *size))
-    return image.resize(size, Image.Resampling[step.filter.upper()], box=box)
+        return _resize_bilinear(pixels, *size)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling[step.filter.upper()], box=box))
 
 
 def _corner(sides: tuple[float, float], step: CenterCrop | CenterCropToEven) -> tuple[int, int]:
