@@ -52,8 +52,9 @@ def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Pro
     for folder in folders:
         if not folder.is_dir():
             raise DataError(f"{folder}: no such checkpoint folder")
-    model, processor = from_checkpoint(folders[0])
-    model.load_state_dict(_average(folders))
+    opened = [from_checkpoint(folder) for folder in folders]
+    model, processor = opened[0]
+    model.load_state_dict(_average(folders, [other.state_dict() for other, _ in opened]))
     model.save_pretrained(output)
     processor.save_pretrained(output)
     record = read_record(folders[0])
@@ -62,8 +63,7 @@ def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Pro
     return output
 
 
-def _average(folders: Sequence[Path]) -> dict[str, torch.Tensor]:
-    states = [from_checkpoint(folder)[0].state_dict() for folder in folders]
+def _average(folders: Sequence[Path], states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     for folder, found in zip(folders, shapes, strict=True):
         if found != shapes[0]:
