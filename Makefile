@@ -20,7 +20,7 @@ test: .venv/test/.ready .venv/keras/.ready
 	.venv/test/bin/ruff format --check .
 	.venv/test/bin/mypy
 	.venv/test/bin/pytest
-	.venv/keras/bin/pytest tests/export/test_keras.py
+	.venv/keras/bin/pytest tests/integration/export/test_keras.py
 
 # glibc otherwise hands every tensor's memory back to the kernel and asks for it again: a third of the time of a step.
 # And a thread that waits for another one shall leave its core to the photos' loader instead of spinning.
@@ -58,7 +58,7 @@ model: .venv/test/.ready
 # their tests alone see them.
 # A strict editable install, because type checkers do not follow the other kind to the mapped folders; it links single
 # files, so it is made anew when files come or go.
-.venv/test/.ready: setup.cfg pyproject.toml aiface_runtime aiface_runtime/cli export training training/recipes models
+.venv/test/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime evaluation export training models -type d -not -name __pycache__)
 	$(PYTHON) -m venv .venv/test
 	.venv/test/bin/python $(PIP_INSTALL) $(TORCH)
 	.venv/test/bin/python $(PIP_INSTALL) --config-settings editable_mode=strict --editable ".[cpu,export,train,test]"
@@ -67,7 +67,7 @@ model: .venv/test/.ready
 	@touch $@
 
 # TensorFlow without PyTorch, as the export-keras extra brings it: what reads a SavedModel.
-.venv/keras/.ready: setup.cfg pyproject.toml aiface_runtime export training
+.venv/keras/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime evaluation export training models -type d -not -name __pycache__)
 	$(PYTHON) -m venv .venv/keras
 	.venv/keras/bin/python $(PIP_INSTALL) --editable ".[cpu,export-keras]" opencv-python-headless pytest
 	@touch $@

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from .cpu_limits import usable_cores
 from .errors import (
     BackendNotInstalledError,
     DeviceUnavailableError,
@@ -24,7 +25,6 @@ from .errors import (
     UsageError,
 )
 from .manifest import EVIDENCE, IMAGE, KEY, PROBABILITIES, Manifest, parse_manifest
-from .threads import usable_cores
 
 if TYPE_CHECKING:
     import numpy as np

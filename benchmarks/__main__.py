@@ -16,7 +16,8 @@ from typing import Any
 from aiface_runtime.engine import Engine
 from aiface_runtime.preprocess import enough
 
-from . import footprint, limits, models, photos, report, tasks
+from . import footprint, limits, models, report, tasks
+from . import synthetic_photos as photos
 from .subjects import FILE
 
 _RESULTS = Path(__file__).parent / "results" / "latency.json"

@@ -18,11 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aiface_export.families import FAMILIES, save_family
-from aiface_export.photos import read_photos
-from aiface_export.samples import LABELS, read_samples
 from PIL import Image
 
+from aiface_evaluation.dataset import LABELS, read_samples
+from aiface_export.testing.random_checkpoints import FAMILIES, save_family
+from aiface_export.verify.photos import read_photos
 from aiface_runtime.images import load_rgb
 
 _ROWS = Path(__file__).parent / "results" / "export.jsonl"
@@ -102,7 +102,7 @@ def _save_family(name: str, folder: Path, pictures: Sequence[Image.Image]) -> Pa
 
 
 def _save_seed(form: str, folder: Path, pictures: Sequence[Image.Image]) -> Path:
-    from aiface_training.seed_resnet import random_seed_resnet
+    from aiface_training.keras_resnet.network import random_seed_resnet
 
     network, file = random_seed_resnet(pictures), folder / (f"seed2{form}" if form.startswith(".") else form)
     if form.startswith("."):

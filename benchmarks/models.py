@@ -47,8 +47,9 @@ def _bundled_checkpoint(folder: Path) -> None:
 def save_bundled(place: Path) -> Path:
     """The bundled file's weights as a transformers folder; normalisation is folded into them, so it does nothing."""
     import torch
-    from aiface_export.evidence import PREFIX
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, MobileNetV2ImageProcessor
+
+    from aiface_export.graph.evidence import PREFIX
 
     graph = onnx.load(resolve(None)).graph
     weights = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
@@ -84,7 +85,7 @@ def _bundled_file(folder: Path) -> None:
 
 def _swin_checkpoint(folder: Path) -> None:
     if not (folder / CHECKPOINT).exists():
-        from aiface_export.families import save_family
+        from aiface_export.testing.random_checkpoints import save_family
 
         save_family("swin", folder / CHECKPOINT)
 
@@ -111,8 +112,8 @@ def _exported_file(folder: Path) -> None:
 
 def _seed_keras(folder: Path) -> None:
     if not (folder / KERAS).exists():
-        from aiface_export.families import smooth_pictures
-        from aiface_training.seed_resnet import random_seed_resnet
+        from aiface_export.testing.random_checkpoints import smooth_pictures
+        from aiface_training.keras_resnet.network import random_seed_resnet
 
         random_seed_resnet(smooth_pictures()).save(folder / KERAS)
 

@@ -118,7 +118,7 @@ def _export(args: argparse.Namespace, *, adopting: bool) -> None:
         progress=progress,
     )
     if args.bundle:
-        from .bundle import bundle
+        from .model_card import bundle
 
         bundle(made.file)
     if args.report:
@@ -147,7 +147,7 @@ def _opened(args: argparse.Namespace) -> Source:
 
 
 def _adopted(args: argparse.Namespace) -> Source:
-    from .from_onnx import read_onnx
+    from .sources.onnx_file import read_onnx
 
     return read_onnx(args.source, args.processor, args.config, args.ai_label)
 

@@ -11,10 +11,6 @@ class SourceError(ExportError, ValueError):
     """The checkpoint cannot be read, or does not say what is needed."""
 
 
-class DataError(ExportError, ValueError):
-    """The labelled photos, or what a training run starts from, cannot be used as they are."""
-
-
 class ConversionError(ExportError, RuntimeError):
     """No exporter could turn the network into ONNX."""
 

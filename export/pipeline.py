@@ -15,19 +15,21 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from aiface_evaluation.calibration import at_temperature
+from aiface_evaluation.errors import DataError
 from aiface_runtime import AifaceError, __version__
 from aiface_runtime.images import ImageInput, load_rgb
 from aiface_runtime.manifest import KEY, SCHEMA, parse_manifest, step_to_json
 from aiface_runtime.preprocess import preprocess
 
-from .calibration import Calibration, at_temperature, calibrate
-from .convert import Conversion, convert
-from .errors import DataError, ExportError, ParityError, PrecisionError
-from .evidence import describe
-from .parity import VARIANT_BATCH_TOLERANCE, Parity, check, check_itself, compare
-from .photos import Photos, read_photos
-from .precision import LEAST_AGREEMENT, Choice, Precision, Yardstick, choose
+from .calibrate import Calibration, calibrate
+from .errors import ExportError, ParityError, PrecisionError
+from .graph.convert import Conversion, convert
+from .graph.evidence import describe
 from .source import Source
+from .verify.parity import VARIANT_BATCH_TOLERANCE, Parity, check, check_itself, compare
+from .verify.photos import Photos, read_photos
+from .verify.precision import LEAST_AGREEMENT, Choice, Precision, Yardstick, choose
 
 # Where training recorded nothing: the plain threshold of a two-class softmax, with no uncertain band.
 _PLAIN_POINTS = {"balanced": {"real_below": 0.5, "ai_from": 0.5}}

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+from tests.support import SHARED, paint
 
 
 def pytest_report_header() -> list[str]:
@@ -52,15 +51,6 @@ def portrait() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
-
-
-def paint(rng: np.random.Generator, width: int, height: int, *, ai: bool) -> Image.Image:
-    """A smooth random picture; the "AI" ones lack red, which a small network learns in a few steps."""
-    coarse = rng.integers(0, 256, (5, 4, 3), dtype=np.uint8)
-    pixels = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)).copy()
-    if ai:
-        pixels[..., 0] //= 8
-    return Image.fromarray(pixels)
 
 
 @pytest.fixture(scope="session")

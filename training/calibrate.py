@@ -13,17 +13,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from aiface_export.calibration import Scores, expected_calibration_error, fit_platt
-from aiface_export.errors import DataError
-from aiface_export.operating_points import operating_points
-from aiface_export.samples import LABELS, Sample, check_files, read_samples
 from scipy.special import expit, logit
 from transformers import AutoModelForImageClassification
 
-from .data import commands_of, read_record, write_record
-from .evaluate import Progress, score
-from .model import from_checkpoint
-from .tiers import TIERS
+from aiface_evaluation.calibration import expected_calibration_error, fit_platt
+from aiface_evaluation.conditions import TIERS
+from aiface_evaluation.dataset import LABELS, Sample, check_files, read_samples
+from aiface_evaluation.errors import DataError
+from aiface_evaluation.operating_points import operating_points
+from aiface_evaluation.types import Progress, Scores
+from aiface_export.checkpoint_record import commands_of, read_record, write_record
+
+from .checkpoint import from_checkpoint
+from .scorer import CheckpointScorer
 
 
 def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Progress, *, command: str = "") -> Path:
@@ -92,7 +94,7 @@ def calibrate(folder: Path, val: Sequence[Sample], progress: Progress) -> dict[s
     """
     model = AutoModelForImageClassification.from_pretrained(folder)
     last = _last_layer(model, folder)
-    p_ai = score(str(folder), val, progress, tuple(TIERS))
+    p_ai = CheckpointScorer(folder).score(val, tuple(TIERS), progress)
     # Beyond 1e-9 from 0 and 1 float32 keeps no margin.
     margins = {tier: logit(np.clip(values, 1e-9, 1 - 1e-9)) for tier, values in p_ai.items()}
     target = np.array([sample.target for sample in val])

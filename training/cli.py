@@ -35,7 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.command = shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)])
 
     from aiface_export.errors import ExportError
-
     from aiface_runtime.errors import AifaceError
 
     try:
@@ -158,22 +157,23 @@ def _finetune(args: argparse.Namespace) -> None:
 
 
 def _seed_resnet(args: argparse.Namespace) -> None:
-    from aiface_export.keras_network import import_keras
+    from aiface_export.sources.keras_network import import_keras
 
     from .recipe import SeedRecipe, load_recipe
 
     recipe = load_recipe(args.recipe, SeedRecipe, args.set)
     import_keras(args.output)
-    from .seed_training import train_seed_resnet
+    from .keras_resnet.train import train_seed_resnet
 
     print(train_seed_resnet(args.data, args.output, recipe, resume=args.resume, command=args.command))
 
 
 def _autoencoder(args: argparse.Namespace) -> None:
-    from aiface_export.samples import read_samples
     from tqdm import tqdm
 
-    from .small_autoencoder import Design, train_autoencoder
+    from aiface_evaluation.dataset import read_samples
+
+    from .reconstructions.small_autoencoder import Design, train_autoencoder
 
     design = Design(args.upsampling, args.factor, args.latent, args.critic)
     made = train_autoencoder(
@@ -189,10 +189,11 @@ def _autoencoder(args: argparse.Namespace) -> None:
 
 
 def _twins(args: argparse.Namespace) -> None:
-    from aiface_export.samples import read_samples
     from tqdm import tqdm
 
-    from .twins import write_twins
+    from aiface_evaluation.dataset import read_samples
+
+    from .reconstructions.pairs import write_twins
 
     samples = read_samples(args.data)
     made = write_twins(
@@ -219,11 +220,13 @@ def _calibrate(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from aiface_export.samples import check_files, read_samples
     from tqdm import tqdm
 
-    from .evaluate import assess
-    from .report import as_text, check_output, write
+    from aiface_evaluation.dataset import check_files, read_samples
+    from aiface_evaluation.evaluate import assess
+    from aiface_evaluation.report import as_text, check_output, write
+
+    from .scorer import open_scorer
 
     if args.output:
         check_output(args.output)
@@ -237,19 +240,20 @@ def _evaluate(args: argparse.Namespace) -> None:
     def progress(items: Iterable[Any]) -> Iterable[Any]:
         return tqdm(items, unit="photo")
 
-    report = assess(args.model, samples, progress, familiar=familiar, command=args.command)
+    report = assess(open_scorer(args.model), samples, progress, familiar=familiar, command=args.command)
     if args.output:
         write(report, args.output)
     print(json.dumps(report, indent=1) if args.format == "json" else as_text(report))
 
 
 def _leaks(args: argparse.Namespace) -> None:
-    from aiface_export.samples import check_files, read_samples
     from tqdm import tqdm
 
-    from .data import train_and_val
-    from .leaks import as_text, leaks
+    from aiface_evaluation.dataset import check_files, read_samples
+
+    from .data.splits import train_and_val
     from .recipe import Recipe, load_recipe
+    from .shortcuts.probe import as_text, leaks
 
     recipe = load_recipe(args.recipe, Recipe)
     train, _ = train_and_val(read_samples(args.data), recipe.seed)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from aiface_export.samples import Sample, check_files, read_samples
 from PIL import Image
 from sklearn.metrics import roc_auc_score, roc_curve
 from torch.nn.functional import cross_entropy
@@ -20,14 +19,16 @@ from tqdm import tqdm
 from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from aiface_evaluation.dataset import Sample, check_files, read_samples
+from aiface_export.checkpoint_record import commands_of, write_record
 from aiface_runtime.images import load_rgb
 
 from .calibrate import calibrate
-from .data import commands_of, train_and_val, write_record
-from .model import ImageProcessor, has_bfloat16, start_from
-from .photos import Example, TrainPhotos
+from .checkpoint import ImageProcessor, has_bfloat16, start_from
+from .data.dataset import Example, TrainPhotos
+from .data.sampling import PairedDraws
+from .data.splits import train_and_val
 from .recipe import Recipe
-from .sampling import PairedDraws
 
 _FALSE_POSITIVES = 0.01
 

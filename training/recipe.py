@@ -8,12 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aiface_export.errors import DataError
+from aiface_evaluation.errors import DataError
 from aiface_export.source import Channels
-
 from aiface_runtime.manifest import Filter
 
-from .transforms import PhotoChain
+from .data.augmentation import PhotoChain
 
 RECIPES = Path(__file__).parent / "recipes"
 

@@ -112,7 +112,7 @@ def _cpu_flags() -> list[str]:
 def _threads() -> dict[str, Any]:
     import os
 
-    from ..threads import cpu_quota, usable_cores
+    from ..cpu_limits import cpu_quota, usable_cores
 
     quota = cpu_quota()
     return {

@@ -1,0 +1,11 @@
+"""What can go wrong with labelled photos."""
+
+from __future__ import annotations
+
+from aiface_runtime.errors import AifaceError
+
+
+class DataError(AifaceError, ValueError):
+    """The labelled photos, or what a training run starts from, cannot be used as they are."""
+
+    code = "data"

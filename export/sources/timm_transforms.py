@@ -1,0 +1,81 @@
+"""timm's evaluation transforms, as a `timm_wrapper` checkpoint's config.json has them, told in the manifest's terms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aiface_runtime.manifest import FILTERS, CenterCropToEven, Resize, ResizeShorter, Step
+
+from ..errors import SourceError
+from ..source import Preparation, first_line
+from .image_processor import ImageProcessor
+
+
+def is_timm(folder: Path) -> bool:
+    """Whether a checkpoint folder is timm's own, which transformers opens through its wrapper."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # the reader of configurations says what is wrong with it
+    return isinstance(config, dict) and "pretrained_cfg" in config
+
+
+def read_timm_processor(folder: Path) -> ImageProcessor:
+    """Transformers' wrapper of timm's transforms.
+
+    Raises:
+        SourceError: timm or torchvision is not installed, or timm does not take the configuration.
+    """
+    try:
+        import timm  # noqa: F401
+        from transformers import TimmWrapperImageProcessor
+
+        return TimmWrapperImageProcessor.from_pretrained(folder)
+    except ImportError as error:
+        raise SourceError(
+            f"{folder}: is a timm checkpoint, and {first_line(error)}; pip install --no-deps timm torchvision"
+        ) from error
+    except Exception as error:
+        raise SourceError(f"{folder}: its timm transforms cannot be made ({first_line(error)})") from error
+
+
+def timm_preparation(processor: ImageProcessor, place: str) -> Preparation:
+    """What the transforms do to a photo.
+
+    Raises:
+        SourceError: They do what the manifest cannot say.
+    """
+    *geometry, to_tensor, normalize = processor.val_transforms.transforms
+    if [type(last).__name__ for last in (to_tensor, normalize)] not in (
+        ["ToTensor", "Normalize"],
+        ["MaybeToTensor", "Normalize"],
+    ):
+        raise SourceError(f"{place}: its transforms do not end in ToTensor and Normalize: {processor.val_transforms}")
+    steps = tuple(_step(transform, place) for transform in geometry)
+    if not steps or not isinstance(steps[-1], CenterCropToEven):
+        raise SourceError(f"{place}: its transforms do not bring photos to one size")
+    mean, std = (np.asarray(values, dtype=np.float64) for values in (normalize.mean, normalize.std))
+    return Preparation(
+        steps=steps,
+        height=steps[-1].height,
+        width=steps[-1].width,
+        scale=(1 / (255 * std)).astype(np.float32),
+        offset=(-mean / std).astype(np.float32),
+    )
+
+
+def _step(transform: Any, place: str) -> Step:
+    kind = type(transform).__name__
+    if kind == "CenterCrop":
+        return CenterCropToEven(*(int(side) for side in transform.size))
+    filter_ = next((name for name in FILTERS if kind == "Resize" and name == transform.interpolation.value), None)
+    if filter_ is None:
+        raise SourceError(f"{place}: its timm transform {transform} is not known here")
+    size = transform.size
+    if isinstance(size, int) or len(size) == 1:
+        return ResizeShorter(int(size if isinstance(size, int) else size[0]), filter_)
+    return Resize(int(size[0]), int(size[1]), filter_)

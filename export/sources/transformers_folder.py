@@ -1,0 +1,174 @@
+"""A transformers checkpoint folder: its network, its labels, and what its image processor does to a photo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from transformers import AutoConfig, AutoModelForImageClassification, PretrainedConfig, PreTrainedModel
+
+from aiface_runtime.images import ImageInput, load_rgb
+
+from ..errors import SourceError
+from ..source import Source, first_line
+from .image_processor import ImageProcessor, preparation, read_processor
+from .labels import ai_labels, labels_of
+from .timm_transforms import is_timm, read_timm_processor, timm_preparation
+from .torch_exporter import by_dynamo
+
+OPSET = 18
+# Eager attention is what both exporters turn into plain MatMul and Softmax nodes.
+_ATTENTION = "eager"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformersSource(Source):
+    """An image classifier of transformers.
+
+    Attributes:
+        model: The network, in evaluation mode.
+        processor: Its own image processor, the reference for pixels.
+    """
+
+    model: PreTrainedModel
+    processor: ImageProcessor
+
+    def probabilities(self, photos: Iterable[ImageInput]) -> NDArray[np.float32]:
+        """By transformers' image processor, its model and softmax, one photo at a time as a user would."""
+        rows = []
+        with torch.inference_mode():
+            for photo in photos:
+                features = self.processor(Image.fromarray(load_rgb(photo)), return_tensors="pt")
+                rows.append(self.model(**features).logits.softmax(-1)[0].numpy())
+        return np.stack(rows)
+
+    def exporters(self) -> Mapping[str, Callable[[], onnx.ModelProto]]:
+        """optimum, then torch.onnx's dynamo exporter."""
+        return {"optimum": self._by_optimum, "torch.onnx dynamo": self._by_dynamo}
+
+    def _by_optimum(self) -> onnx.ModelProto:
+        from optimum.exporters.onnx import onnx_export_from_model
+
+        with tempfile.TemporaryDirectory() as folder:
+            onnx_export_from_model(
+                self.model,
+                folder,
+                task="image-classification",
+                opset=OPSET,
+                do_validation=False,
+                no_post_process=True,
+            )
+            return onnx.load(Path(folder) / "model.onnx")
+
+    def _by_dynamo(self) -> onnx.ModelProto:
+        shape = (3, self.preparation.height, self.preparation.width)
+        return by_dynamo(self.model, shape, OPSET, argument="pixel_values")
+
+
+_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
+
+
+def read_transformers(folder: Path, ai_label: Sequence[str] = (), place: str = "") -> TransformersSource:
+    """Open a checkpoint folder.
+
+    Args:
+        folder: With `config.json`, `model.safetensors` or `pytorch_model.bin`, and `preprocessor_config.json`, which
+            timm's own checkpoints do without.
+        ai_label: Labels that mean AI-generated, where their names do not say.
+        place: What the user called it; empty for the folder's own name.
+
+    Raises:
+        SourceError: The folder is not a whole image-classification checkpoint, or uses what cannot be exported.
+    """
+    _check_files(folder)
+    if timm := is_timm(folder):
+        processor = read_timm_processor(folder)  # first: without timm nothing below can be read
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(folder)
+    except Exception as error:
+        raise SourceError(f"{folder}: its configuration cannot be read ({first_line(error)})") from error
+    if not timm:
+        if not any("ForImageClassification" in name for name in config.architectures or ()):
+            raise SourceError(f"{folder}: is {config.architectures}, not an image classifier")
+        processor = read_processor(folder / "preprocessor_config.json")
+    labels = labels_of({"id2label": config.id2label}, str(folder))
+    model = _model(folder)
+    return TransformersSource(
+        place=place or str(folder),
+        labels=labels,
+        ai_labels=tuple(ai_labels(labels, ai_label)),
+        preparation=(timm_preparation if timm else preparation)(processor, str(folder)),
+        head="logits",
+        record={
+            "framework": "transformers",
+            "architecture": f"timm {config.architecture}" if timm else type(model).__name__,
+            "checkpoint": place or folder.resolve().name,
+            "weights_sha256": _sha256(folder),
+        },
+        reference="transformers image processor and model, float32, eager",
+        notes=_notes(folder),
+        model=model,
+        processor=processor,
+    )
+
+
+def _check_files(folder: Path) -> None:
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: no such folder; give a transformers checkpoint folder")
+    for name in ("config.json", *([] if is_timm(folder) else ["preprocessor_config.json"])):
+        if not (folder / name).is_file():
+            raise SourceError(f"{folder}: lacks {name}; save the model and its image processor with save_pretrained")
+    _weights(folder)
+
+
+def _weights(folder: Path) -> list[Path]:
+    for pattern in _WEIGHTS:
+        if files := sorted(folder.glob(pattern)):  # several where they were saved in shards
+            return files
+    raise SourceError(f"{folder}: lacks its weights (model.safetensors or pytorch_model.bin)")
+
+
+def _sha256(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in _weights(folder):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _model(folder: Path) -> PreTrainedModel:
+    arguments: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True, "weights_only": True}
+    try:
+        try:
+            model, info = AutoModelForImageClassification.from_pretrained(
+                folder, attn_implementation=_ATTENTION, **arguments
+            )
+        except ValueError:  # convolutional families have no attention to choose
+            model, info = AutoModelForImageClassification.from_pretrained(folder, **arguments)
+    except Exception as error:
+        raise SourceError(f"{folder}: its weights cannot be loaded ({first_line(error)})") from error
+    if missing := [*info["missing_keys"], *info["mismatched_keys"]]:
+        raise SourceError(f"{folder}: its weights do not fit its config ({len(missing)} differ, {missing[0]} first)")
+    return cast("PreTrainedModel", model.eval())
+
+
+def _notes(folder: Path) -> dict[str, Any]:
+    notes = {}
+    for name in ("aiface", "evaluation"):
+        if (file := folder / f"{name}.json").is_file():
+            try:
+                notes[name] = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise SourceError(f"{file}: not JSON ({error}); make it again or remove it") from error
+    if "evaluation" in notes and "tiers" not in notes["evaluation"]:
+        raise SourceError(f"{folder / 'evaluation.json'}: not of this version; make it again or remove it")
+    return notes

@@ -1,0 +1,1 @@
+"""Proofs that a written file gives the original's answers."""

@@ -1,0 +1,223 @@
+"""Seed 2 in Keras' three forms → files that give the answers of its card's own code, or nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aiface_export.cli import main
+from aiface_runtime import Classifier
+from tests.support import SHARED
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow" if util.find_spec("tensorflow") else "torch")
+cv2 = pytest.importorskip("cv2", reason="opencv-python-headless is not installed: it is what the card uses")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of the frameworks, while they are imported
+    keras = pytest.importorskip("keras", reason="keras is not installed")
+
+# The frameworks warn of their own futures; our code is held to "no warnings" everywhere else.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+SIZE = int(os.environ.get("AIFACE_TEST_SEED_SIZE", "64"))  # 224 and width 64: the seed itself
+WIDTH = int(os.environ.get("AIFACE_TEST_SEED_WIDTH", "8"))
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+SEED = ["--labels", "ai,real"]
+
+
+def card_pixels(photo: Path, channels: str) -> np.ndarray:
+    """The card's own code; the Space turns the photo to RGB first."""
+    image = cv2.imread(str(photo))
+    if channels == "rgb":
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return cv2.resize(image, (SIZE, SIZE)) / 255.0
+
+
+@pytest.fixture(scope="module")
+def photos(portrait: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """100 of varied size: the portrait at odd framings, and the shared faces where they are."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    with Image.open(portrait) as image:
+        for number in range(24):
+            width, height = (int(side) for side in rng.integers(30, 512, 2))
+            left, top = int(rng.integers(0, 513 - width)), int(rng.integers(0, 601 - height))
+            image.crop((left, top, left + width, top + height)).save(folder / f"{number:02}.png")
+    shared = sorted((SHARED / "data").glob("*/*/*.jpg"))
+    return sorted(folder.iterdir()) + shared[:: max(1, len(shared) // 76)][:76]
+
+
+@pytest.fixture(scope="module")
+def seed(photos: list[Path]) -> Any:
+    """Random weights whose answers differ clearly between photos."""
+    from aiface_training.keras_resnet.network import random_seed_resnet
+
+    return random_seed_resnet([Image.open(photo).convert("RGB") for photo in photos[::6]], WIDTH, SIZE)
+
+
+def save(model: Any, place: Path) -> Path:
+    if place.suffix:
+        model.save(place)
+    elif TENSORFLOW:
+        model.export(place, verbose=False)
+    else:
+        pytest.skip("TensorFlow is not installed: nothing else writes or reads a SavedModel")
+    return place
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+@pytest.mark.parametrize("channels", ["bgr", "rgb"])
+@pytest.mark.parametrize("form", ["seed.h5", "seed.keras", "seed"])
+def test_the_file_gives_the_cards_answers(
+    *,
+    form: str,
+    channels: str,
+    seed: Any,
+    photos: list[Path],
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    place, file = save(seed, tmp_path / form), tmp_path / "model.onnx"
+    options = [] if channels == "bgr" else ["--channels", channels]
+    assert main([str(place), "-o", str(file), *SEED, *options]) == 0
+    pixels = np.stack([card_pixels(photo, channels) for photo in photos])
+    expected = seed.predict(pixels, verbose=0)[:, 0]
+    assert np.ptp(expected) > 0.1, "a reference that says the same of every photo proves nothing"
+    levels = np.rint(255 * (pixels[..., ::-1] if channels == "bgr" else pixels)).astype(np.uint8)
+    with Classifier(file, device="cpu") as classifier:
+        same = [answer.scores["real"] for answer in classifier.predict_many(list(levels), on_error="raise")]
+        whole = [answer.scores["real"] for answer in classifier.predict_many(photos, on_error="raise")]
+        document = classifier.manifest.document
+    record_property("on the same pixels", float(np.abs(same - expected).max()))
+    record_property("from file to answer", float(np.abs(whole - expected).max()))
+    record_property("export", document["export"])
+    np.testing.assert_allclose(same, expected, atol=1e-4)
+    np.testing.assert_allclose(whole, expected, atol=5e-3)
+    assert document["labels"] == ["ai", "real"]
+    assert document["ai_labels"] == ["ai"]
+    assert document["input"]["network_channels"] == channels
+    assert [step["filter"] for step in document["input"]["steps"]] == ["bilinear_no_antialias"]
+    assert document["source"]["framework"] == ("keras" if place.suffix else "tensorflow")
+
+
+def test_several_outputs_end_in_softmax(tmp_path: Path, portrait: Path) -> None:
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
+    model = keras.Sequential([keras.Input((32, 48, 3)), *layers])
+    model.save(tmp_path / "three.keras")
+    options = ["--labels", "gan,photo,odd", "--ai-label", "gan", "--ai-label", "odd", "--resize", "bicubic"]
+    assert main([str(tmp_path / "three.keras"), "-o", str(tmp_path / "three.onnx"), *options]) == 0
+    with Image.open(portrait) as image:
+        pixels = np.asarray(image.convert("RGB").resize((48, 32), Image.Resampling.BICUBIC))[..., ::-1]
+    expected = model.predict(pixels[None] / 255, verbose=0)[0]
+    answer = Classifier(tmp_path / "three.onnx", device="cpu").predict(portrait)
+    np.testing.assert_allclose(list(answer.scores.values()), expected, atol=1e-4)
+    assert answer.p_ai == pytest.approx(expected[0] + expected[2], abs=1e-4)
+
+
+def test_a_network_that_rescales_pixels_itself_is_fed_bytes(tmp_path: Path, portrait: Path) -> None:
+    keras.utils.set_random_seed(0)
+    inner = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 127.5, offset=-1)])
+    layers = [inner, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+    model.save(tmp_path / "own.keras")
+    options = [*SEED, "--resize", "bicubic", "--channels", "rgb"]
+    assert main([str(tmp_path / "own.keras"), "-o", str(tmp_path / "own.onnx"), *options]) == 0
+    with Image.open(portrait) as image:
+        pixels = np.asarray(image.convert("RGB").resize((32, 32), Image.Resampling.BICUBIC), dtype=np.float32)
+    answer = Classifier(tmp_path / "own.onnx", device="cpu").predict(portrait)
+    assert answer.scores["real"] == pytest.approx(model.predict(pixels[None], verbose=0)[0, 0], abs=1e-4)
+
+
+def tiny(place: Path, *, sides: int | None = 32, columns: int = 1, ending: str = "sigmoid", outputs: int = 1) -> Path:
+    image = keras.Input((sides, sides, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(image)
+    made = [keras.layers.Dense(columns, activation=ending)(pooled) for _ in range(outputs)]
+    return save(keras.Model(image, made if outputs > 1 else made[0]), place)
+
+
+def cut_short(folder: Path) -> Path:
+    file = tiny(folder / "cut.h5")
+    file.write_bytes(file.read_bytes()[:3000])
+    return file
+
+
+def not_a_zip(folder: Path) -> Path:
+    file = folder / "text.keras"
+    file.write_text("weights")
+    return file
+
+
+def broken_saved_model(folder: Path) -> Path:
+    place = folder / "saved"
+    place.mkdir()
+    (place / "saved_model.pb").write_bytes(b"nothing")
+    return place
+
+
+def unserved(folder: Path) -> Path:
+    tensorflow = pytest.importorskip("tensorflow", reason="TensorFlow is not installed: nothing writes a SavedModel")
+    tensorflow.saved_model.save(tensorflow.Module(), str(folder / "saved"))
+    return folder / "saved"
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+@pytest.mark.parametrize(
+    ("make", "labels", "says"),
+    [
+        (cut_short, "ai,real", "cut.h5: cannot be loaded"),
+        (not_a_zip, "ai,real", "zip"),
+        (lambda folder: folder / "none.h5", "ai,real", "no such file"),
+        (broken_saved_model, "ai,real", "cannot be loaded" if util.find_spec("tensorflow") else "only TensorFlow"),
+        (unserved, "ai,real", "no serving signature"),
+        (lambda folder: tiny(folder / "two.keras", outputs=2), "ai,real", "has 2 outputs"),
+        (lambda folder: tiny(folder / "any.keras", sides=None), "ai,real", "any x any x 3"),
+        (lambda folder: tiny(folder / "logits.keras", ending="linear"), "ai,real", "end in linear"),
+        (lambda folder: tiny(folder / "two.keras", columns=2), "ai,real", "softmax"),
+        (lambda folder: tiny(folder / "one.keras"), "ai,real,human", "--labels"),
+        (lambda folder: tiny(folder / "one.keras"), "yes,no", "--ai-label"),
+        (lambda folder: tiny(folder / "one.keras"), "", "--labels ai,real"),
+    ],
+)
+def test_wrong_input_is_one_line_and_writes_nothing(
+    make: Callable[[Path], Path], labels: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, out = make(tmp_path), tmp_path / "out"
+    capsys.readouterr()
+    assert main([str(place), "-o", str(out / "model.onnx"), *(["--labels", labels] if labels else [])]) == 1
+    complaints = [line for line in capsys.readouterr().err.splitlines() if line.startswith("aiface-export: ")]
+    assert len(complaints) == 1
+    assert says in complaints[0]
+    assert not out.exists()
+
+
+def test_a_source_that_says_it_itself_takes_no_hints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), "-o", str(tmp_path / "model.onnx"), "--channels", "bgr"]) == 1
+    assert "leave out --labels" in capsys.readouterr().err
+
+
+def test_a_keras_export_loads_no_other_framework() -> None:
+    """Nobody needs torch to export from Keras, nor TensorFlow to export from transformers."""
+    code = """
+import sys
+class Refuse:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in ("torch", "transformers", "optimum", "tensorflow", "keras"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+import aiface_export.cli, aiface_export.sources.keras_file, aiface_export.pipeline
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,103 @@
+"""Which photos a run sees, in which order, and which of them go through the same random chain."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from aiface_evaluation.dataset import Sample
+
+
+class Draw(NamedTuple):
+    """One example of a run.
+
+    Attributes:
+        sample: Its index.
+        seed: Of its augmentation.
+        gentle: Whether it goes through the gentle chain.
+    """
+
+    sample: int
+    seed: int
+    gentle: bool
+
+
+class PairedDraws(Sampler[Draw]):
+    """AI and real photos by turns, each source weighing the square root of its size.
+
+    A twin is followed by its original under the same augmentation, so that the decoder's trace is all that tells the
+    two apart. Pairs have a gentle share of their own, because in them the gentle chain cannot let the resolution or the
+    codec of a source show; it moves linearly, so that the traces are learned where they are plain and then followed to
+    where they are faint.
+
+    Args:
+        samples: Photos of both labels.
+        count: Examples in all, an even number.
+        twins: Share of the AI photos that are twins, if there are any; 0 to 1.
+        gentle: Share of the examples that are gentle; 0 to 1.
+        gentle_pairs: Share of the pairs that are gentle at the start and at the end; 0 to 1.
+        seed: Of every draw.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        count: int,
+        *,
+        twins: float,
+        gentle: float,
+        gentle_pairs: tuple[float, float],
+        seed: int,
+    ) -> None:
+        self._count, self._seed = count, seed
+        self._gentle, self._gentle_pairs = gentle, gentle_pairs
+        weights = balanced_weights(samples)
+        place = {sample.path: index for index, sample in enumerate(samples)}
+        self._twins: defaultdict[int, list[int]] = defaultdict(list)
+        for index, sample in enumerate(samples):
+            if sample.original in place:
+                self._twins[place[sample.original]].append(index)
+        made = {index for group in self._twins.values() for index in group}
+        indices = np.arange(len(samples))
+        is_ai = np.array([sample.label == "ai" for sample in samples])
+        is_made, has_twin = np.isin(indices, list(made)), np.isin(indices, list(self._twins))
+        self._real, self._ai = _normalised(weights * ~is_ai), _normalised(weights * (is_ai & ~is_made))
+        self._originals = _normalised(weights * has_twin)
+        self._share = twins if made else 0.0
+        if not self._ai.any():  # nothing but twins
+            self._share = 1.0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Draw]:
+        rng = np.random.default_rng(self._seed)
+        for done in range(0, self._count, 2):
+            if rng.random() < self._share:
+                original = int(rng.choice(len(self._originals), p=self._originals))
+                twin = self._twins[original][rng.integers(len(self._twins[original]))]
+                share = np.interp(done, (0, self._count), self._gentle_pairs)
+                gentle, seed = bool(rng.random() < share), _seed(rng)
+                yield from (Draw(twin, seed, gentle), Draw(original, seed, gentle))
+            else:
+                for weights in (self._ai, self._real):
+                    yield Draw(int(rng.choice(len(weights), p=weights)), _seed(rng), bool(rng.random() < self._gentle))
+
+
+def balanced_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
+    """Drawing weights within a label: each source by the square root of its size."""
+    sizes = Counter((sample.label, sample.source) for sample in samples)
+    return np.array([sizes[sample.label, sample.source] ** -0.5 for sample in samples])
+
+
+def _normalised(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    return weights / (weights.sum() or 1.0)
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**62))

@@ -1,0 +1,1 @@
+"""Real photos reconstructed by autoencoders: the same content with a decoder's traces."""

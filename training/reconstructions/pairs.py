@@ -1,0 +1,150 @@
+"""AI twins of real photos: the same content, light and camera, with a decoder's traces.
+
+A classifier that only ever sees diffusion portraits against snapshots learns style. A real photo that went through an
+autoencoder differs from its original in nothing but what a generator's decoder leaves (Rajan et al., "Aligned Datasets
+Improve Detection of Latent Diffusion-Generated Images", 2024).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+from torch.nn import functional
+
+from aiface_evaluation.dataset import Sample
+from aiface_evaluation.errors import DataError
+from aiface_export.checkpoint_record import write_record
+from aiface_runtime.images import load_rgb
+
+from .small_autoencoder import load_small_autoencoder
+from .taef2 import load_taef2
+
+_MULTIPLE = 8  # sides that every autoencoder here can shrink
+_TONE = 16  # pixels: what is coarser than about this is tone, not trace
+
+
+def load_autoencoder(place: Path) -> nn.Module:
+    """TAEF2's folder, or a file of `aiface-train autoencoder`.
+
+    Raises:
+        DataError: It is neither.
+    """
+    return load_taef2(place) if place.is_dir() else load_small_autoencoder(place)
+
+
+def reconstruct(network: nn.Module, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """One photo through an autoencoder, its tones kept.
+
+    An autoencoder with few channels shifts colours, which would tell twin from original without any trace; so what is
+    coarser than 16 pixels is taken from the original.
+
+    Args:
+        network: From RGB `[1, 3, H, W]` in [0, 1] to the same.
+        photo: uint8 RGB `[H, W, 3]`, sides multiples of 8.
+
+    Returns:
+        uint8 RGB of the same size.
+    """
+    pixels = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None] / 255
+    fed = pixels.to(next(network.parameters()).dtype).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        made = network(fed).float()
+        made = (made + _tone(pixels - made)).clamp(0, 1)
+    twin: NDArray[np.uint8] = (made[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    return twin
+
+
+def _tone(image: torch.Tensor) -> torch.Tensor:
+    coarse = functional.adaptive_avg_pool2d(image, (max(1, image.shape[2] // _TONE), max(1, image.shape[3] // _TONE)))
+    return functional.interpolate(coarse, image.shape[2:], mode="bicubic")
+
+
+def _cut(photo: Image.Image, size: int) -> Image.Image:
+    """Shrunk to a shorter side of `size`, if it is larger, and cut to sides that the encoders can shrink."""
+    if min(photo.size) > size:
+        photo = photo.resize(
+            [max(size, round(side * size / min(photo.size))) for side in photo.size], Image.Resampling.LANCZOS
+        )
+    width, height = (side // _MULTIPLE * _MULTIPLE for side in photo.size)
+    return photo.crop((0, 0, width, height))
+
+
+def write_twins(
+    samples: Sequence[Sample],
+    autoencoders: Sequence[Path],
+    output: Path,
+    progress: Callable[[Iterable[Sample]], Iterable[Sample]],
+    *,
+    size: int = 224,
+    per_source: int = 400,
+    command: str = "",
+) -> Path:
+    """Write real train photos and their AI twins, one by each autoencoder, as PNG, with a manifest for `read_samples`.
+
+    Twins that are there already are kept, so a run that was cut off goes on where it was.
+
+    Args:
+        samples: Labelled photos.
+        autoencoders: What `load_autoencoder` takes, each under a name of its own.
+        output: Folder of the pairs.
+        progress: Wraps an iterable to show how far it is.
+        size: Larger photos are first shrunk to this shorter side, in pixels, the original of the pair as well.
+        per_source: At most so many photos of a source, the first ones.
+        command: What the user typed, for the record of the runs that use the pairs.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        DataError: There is no real photo to train on, or an autoencoder cannot be used.
+    """
+    reals = _first_reals(samples, per_source)
+    networks = {place.stem: load_autoencoder(place) for place in autoencoders}
+    if len(networks) < len(autoencoders):
+        raise DataError("two autoencoders have the same name; rename one")
+    output.mkdir(parents=True, exist_ok=True)
+    rows: list[tuple[str, ...]] = []
+    for number, sample in enumerate(progress(reals)):
+        name = f"{number:06d}-{sample.path.stem}"
+        original = output / f"{name}-original.png"
+        photo = _cut(Image.fromarray(load_rgb(sample.path)), size)
+        if not original.exists():
+            _save(photo, original)
+        rows.append((original.name, "real", "train", sample.source, "", ""))
+        for maker, network in networks.items():
+            twin = output / f"{name}-{maker}.png"
+            if not twin.exists():
+                _save(Image.fromarray(reconstruct(network, np.asarray(photo))), twin)
+            rows.append((twin.name, "ai", "train", f"twins-{maker}", maker, original.name))
+    manifest = output / "manifest.csv"
+    with manifest.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("path", "label", "split", "source", "generator", "original"), *rows])
+    commands = [*(getattr(network, "command", "") for network in networks.values()), command]
+    write_record(output, {"training": {"commands": [line for line in commands if line]}})
+    return manifest
+
+
+def _first_reals(samples: Sequence[Sample], per_source: int) -> list[Sample]:
+    seen: Counter[str] = Counter()
+    reals = []
+    for sample in samples:
+        if sample.label == "real" and sample.split in ("train", "") and seen[sample.source] < per_source:
+            seen[sample.source] += 1
+            reals.append(sample)
+    if not reals:
+        raise DataError("no real photos of the train split to make twins of")
+    return reals
+
+
+def _save(photo: Image.Image, file: Path) -> None:
+    draft = file.with_suffix(".part")  # a run that is cut off leaves no half picture
+    photo.save(draft, "PNG", compress_level=1)
+    draft.replace(file)

@@ -1,0 +1,63 @@
+"""A checkpoint folder as something to evaluate, run by its own framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aiface_evaluation.conditions import views
+from aiface_evaluation.dataset import Sample
+from aiface_evaluation.evaluate import ModelScorer
+from aiface_evaluation.operating_points import DEFAULT
+from aiface_evaluation.parallel import ahead
+from aiface_evaluation.types import Progress, Scorer, Scores
+from aiface_export.checkpoint_record import read_record
+from aiface_export.sources import open_source
+from aiface_runtime.manifest import OperatingPoint
+
+_UNCALIBRATED = {DEFAULT: OperatingPoint(0.5, 0.5)}
+
+
+class CheckpointScorer:
+    """A checkpoint folder.
+
+    Args:
+        folder: What `aiface_export.sources.open_source` takes.
+
+    Raises:
+        ExportError: The checkpoint cannot be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._source = open_source(str(folder))
+        self.name = folder.resolve().name
+        found = read_record(folder).get("operating_points", {})
+        points = {name: OperatingPoint(point["real_below"], point["ai_from"]) for name, point in found.items()}
+        self.operating_points: Mapping[str, OperatingPoint] = points or _UNCALIBRATED
+
+    def score(self, samples: Sequence[Sample], conditions: Sequence[str], progress: Progress) -> dict[str, Scores]:
+        """Give P(AI) of every sample in every condition, as `Scorer` says.
+
+        A photo a thread; with one core each, PyTorch wastes none on waiting.
+        """
+        threads = torch.get_num_threads()
+
+        def answers(sample: Sample) -> Scores:
+            probabilities = self._source.probabilities(views(sample, tuple(conditions)))
+            of_ai: Scores = probabilities[:, self._source.ai_columns].sum(axis=1, dtype=np.float64)
+            return of_ai
+
+        torch.set_num_threads(1)
+        try:
+            p_ai = np.stack(list(ahead(answers, progress(samples))))
+        finally:
+            torch.set_num_threads(threads)
+        return dict(zip(conditions, p_ai.T, strict=True))
+
+
+def open_scorer(model: str) -> Scorer:
+    """Open a checkpoint folder, an `.onnx` file or a bundled name for evaluation."""
+    return CheckpointScorer(Path(model)) if Path(model).is_dir() else ModelScorer(model)

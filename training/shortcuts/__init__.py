@@ -1,0 +1,1 @@
+"""Whether something beside the faces gives the label away."""
