@@ -41,7 +41,7 @@ model: .venv/test/.ready
 	$(TRAIN) finetune ../shared/data runs/twins runs/twins_taef2 --recipe mobilenetv2_fine -o runs/fine
 	$(TRAIN) finetune ../shared/data runs/twins runs/twins_taef2 --recipe mobilenetv2_fine --init runs/fine -o runs/third \
 	  --set samples=100000 --set seed=2028 --set 'freeze=["mobilenet_v2.conv_stem.","mobilenet_v2.layer.0.","mobilenet_v2.layer.1."]' \
-	  --set chain.gentle=0.5 --set 'chain.gentle_pairs=[0.3,0.1]'
+	  --set augmentation.weak=0.5 --set 'augmentation.weak_pairs=[0.3,0.1]'
 	$(TRAIN) calibrate runs/fine runs/third ../shared/data -o runs/averaged
 	$(TRAIN) evaluate runs/averaged ../shared/data --split val --split test -o runs/averaged/evaluation.json
 	.venv/test/bin/aiface-export runs/averaged -o models/aiface-mobilenetv2.onnx --model-version 3 --images ../shared/data/val \

@@ -16,7 +16,7 @@ from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
 from .images import ImageInput, describe, load_scaled, load_with_whole
 from .manifest import Manifest
 from .prediction import Failure, Prediction, Verdict
-from .preprocess import covered, enough, preprocess
+from .preprocess import min_decode_size, preprocess, visible_box
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -149,9 +149,9 @@ class Classifier:
         engine, manifest, name = self._engine, self.manifest, describe(image)
         if manifest.evidence is None:
             raise NoEvidenceError(manifest.id)
-        pixels, box, photo = load_with_whole(image, enough(manifest))
+        pixels, box, photo = load_with_whole(image, min_decode_size(manifest))
         probabilities, evidence = engine.run_with_evidence(preprocess(pixels, manifest.steps, box)[None])
-        region = covered((photo.shape[1], photo.shape[0]), manifest.steps)
+        region = visible_box((photo.shape[1], photo.shape[0]), manifest.steps)
         answer = self._prediction(name, probabilities[0], engine)
         return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo)
 
@@ -196,7 +196,7 @@ class Classifier:
         return self._open_engine
 
     def _prepare(self, image: ImageInput) -> NDArray[np.uint8]:
-        pixels, box = load_scaled(image, enough(self.manifest))
+        pixels, box = load_scaled(image, min_decode_size(self.manifest))
         return preprocess(pixels, self.manifest.steps, box)
 
     def _try_prepare(self, image: ImageInput) -> NDArray[np.uint8] | InputError:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def enough(manifest: Manifest) -> tuple[int, int] | None:
+def min_decode_size(manifest: Manifest) -> tuple[int, int] | None:
     """Width and height from which on a photo may be decoded smaller than it is; None where it may not."""
     if manifest.scaled_decoding is None:
         return None
@@ -44,7 +44,7 @@ def preprocess(
     return pixels
 
 
-def covered(size: tuple[int, int], steps: Sequence[Step]) -> tuple[float, float, float, float]:
+def visible_box(size: tuple[int, int], steps: Sequence[Step]) -> tuple[float, float, float, float]:
     """What the model sees of a photo of that width and height: left, top, right, bottom in the photo's pixels."""
     left, top, right, bottom = 0.0, 0.0, float(size[0]), float(size[1])
     sides: tuple[float, float] = size

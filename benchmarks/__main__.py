@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aiface_runtime.engine import Engine
-from aiface_runtime.preprocess import enough
+from aiface_runtime.preprocess import min_decode_size
 
 from . import footprint, limits, models, report, tasks
 from . import synthetic_photos as photos
@@ -99,7 +99,7 @@ def _limits(work: Path, rounds: int) -> dict[str, Any]:
         if (file := work / "models" / model / FILE).exists():
             size, gflop = models.weights_and_work(file)
             work_of[model] = {"size": size, "gflop": gflop}
-    least = enough(Engine(work / "models" / "bundled" / FILE, "cpu").manifest)
+    least = min_decode_size(Engine(work / "models" / "bundled" / FILE, "cpu").manifest)
     decoding = {name: limits.decoding(file, least, rounds) for name, file in kinds.items()}
     return {"peaks": limits.peaks(rounds), "work": work_of, "decoding_ms": decoding}
 

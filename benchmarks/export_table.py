@@ -102,9 +102,9 @@ def _save_family(name: str, folder: Path, pictures: Sequence[Image.Image]) -> Pa
 
 
 def _save_seed(form: str, folder: Path, pictures: Sequence[Image.Image]) -> Path:
-    from aiface_training.keras_resnet.network import random_seed_resnet
+    from aiface_training.keras_resnet.network import random_reference_resnet
 
-    network, file = random_seed_resnet(pictures), folder / (f"seed2{form}" if form.startswith(".") else form)
+    network, file = random_reference_resnet(pictures), folder / (f"seed2{form}" if form.startswith(".") else form)
     if form.startswith("."):
         network.save(file)
     else:

@@ -113,9 +113,9 @@ def _exported_file(folder: Path) -> None:
 def _seed_keras(folder: Path) -> None:
     if not (folder / KERAS).exists():
         from aiface_export.testing.random_checkpoints import smooth_pictures
-        from aiface_training.keras_resnet.network import random_seed_resnet
+        from aiface_training.keras_resnet.network import random_reference_resnet
 
-        random_seed_resnet(smooth_pictures()).save(folder / KERAS)
+        random_reference_resnet(smooth_pictures()).save(folder / KERAS)
 
 
 def _seed_file(folder: Path) -> None:
@@ -139,7 +139,7 @@ def _export(words: list[str]) -> None:
 _STEPS: Mapping[str, tuple[Callable[[Path], None], ...]] = {
     "bundled": (_bundled_checkpoint, _bundled_file, _float_graph),
     "swin_tiny": (_swin_checkpoint, _exported_file, _float_graph),
-    "seed_resnet": (_seed_keras, _seed_file, _seed_lite),
+    "reference_resnet": (_seed_keras, _seed_file, _seed_lite),
 }
 NAMES = tuple(_STEPS)
 

@@ -10,7 +10,7 @@ from .models import NAMES
 from .subjects import OURS
 
 _START, _END = "<!-- results -->\n", "<!-- end of results -->"
-_TITLES = {"bundled": "the bundled model", "swin_tiny": "Swin-tiny", "seed_resnet": "seed 2's ResNet"}
+_TITLES = {"bundled": "the bundled model", "swin_tiny": "Swin-tiny", "reference_resnet": "seed 2's ResNet"}
 
 
 def write(results: Mapping[str, Any], missing: Sequence[str], page: Path | None) -> None:

@@ -198,9 +198,9 @@ class OpenVino(Subject):
 
     def answer(self, file: Path) -> float:
         from aiface_runtime.images import load_scaled
-        from aiface_runtime.preprocess import enough, preprocess
+        from aiface_runtime.preprocess import min_decode_size, preprocess
 
-        pixels, box = load_scaled(file, enough(self._manifest))
+        pixels, box = load_scaled(file, min_decode_size(self._manifest))
         return float(self.run(preprocess(pixels, self._manifest.steps, box)[None])[0, self._column])
 
     def prepare(self, batch_size: int) -> Any:
@@ -293,4 +293,4 @@ _KERAS: dict[str, type[Subject]] = {
     "OpenVINO in fp32, our file and decoding": OpenVinoFp32,
     "OpenVINO as it comes, our file and decoding": OpenVino,
 }
-SUBJECTS: dict[str, dict[str, type[Subject]]] = {"bundled": _HUB, "swin_tiny": _HUB, "seed_resnet": _KERAS}
+SUBJECTS: dict[str, dict[str, type[Subject]]] = {"bundled": _HUB, "swin_tiny": _HUB, "reference_resnet": _KERAS}

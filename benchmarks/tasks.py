@@ -268,7 +268,7 @@ def _cost_of_one(folder: Path, files: Sequence[Path]) -> float:
     """Mean seconds of one core that a photo takes: decoding and resizing alone, and the model alone in batches."""
     from aiface_runtime.engine import Engine
     from aiface_runtime.images import load_scaled
-    from aiface_runtime.preprocess import enough, preprocess
+    from aiface_runtime.preprocess import min_decode_size, preprocess
 
     from .subjects import FILE
 
@@ -277,7 +277,7 @@ def _cost_of_one(folder: Path, files: Sequence[Path]) -> float:
     start = time.perf_counter()
     pixels = []
     for file in some:
-        photo, box = load_scaled(file, enough(engine.manifest))
+        photo, box = load_scaled(file, min_decode_size(engine.manifest))
         pixels.append(preprocess(photo, engine.manifest.steps, box))
     decoded = time.perf_counter() - start
     engine.run(np.stack(pixels[:16]))

@@ -18,7 +18,7 @@ _HARD_SIDE, _HARD_QUALITY = 256, 50
 _SCREEN_SCALE = 1.37  # no small fraction: every pixel of the screenshot is another mixture of its neighbours
 
 
-class Tier(NamedTuple):
+class Condition(NamedTuple):
     """A way of a photo.
 
     Attributes:
@@ -42,10 +42,10 @@ def hard(photo: Image.Image) -> Image.Image:
     return small.resize(size, Image.Resampling.BILINEAR)
 
 
-TIERS = {
-    "clean": Tier("as it is", lambda photo: photo),
-    "web": Tier(f"longer side at most {_WEB_SIDE} px, JPEG {_WEB_QUALITY}", web),
-    "hard": Tier(
+CONDITIONS = {
+    "clean": Condition("as it is", lambda photo: photo),
+    "web": Condition(f"longer side at most {_WEB_SIDE} px, JPEG {_WEB_QUALITY}", web),
+    "hard": Condition(
         f"longer side at most {_HARD_SIDE} px, JPEG {_HARD_QUALITY}, enlarged {_SCREEN_SCALE} times bilinearly", hard
     ),
 }
@@ -60,12 +60,12 @@ RESAVED: dict[str, dict[str, Any]] = {  # how Pillow is told to
 def views(sample: Sample, names: tuple[str, ...]) -> list[ImageInput]:
     """A photo as it arrives by several ways, decoded once.
 
-    The clean tier is the file itself, so that a model which may decode large JPEGs at a reduced scale does so here too;
-    what is saved again is encoded for the same reason.
+    The clean condition is the file itself, so that a model which may decode large JPEGs at a reduced scale does so here
+    too; what is saved again is encoded for the same reason.
 
     Args:
         sample: The photo.
-        names: Of `TIERS` or `RESAVED`.
+        names: Of `CONDITIONS` or `RESAVED`.
 
     Returns:
         One input a name.
@@ -78,8 +78,8 @@ def views(sample: Sample, names: tuple[str, ...]) -> list[ImageInput]:
     for name in names:
         if photo is None or name == "clean":
             made.append(sample.path)
-        elif name in TIERS:
-            made.append(np.asarray(TIERS[name].apply(photo)))
+        elif name in CONDITIONS:
+            made.append(np.asarray(CONDITIONS[name].apply(photo)))
         else:
             made.append(_saved(photo, **RESAVED[name]))
     return made

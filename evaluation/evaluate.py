@@ -1,4 +1,4 @@
-"""How good a model is, per split, tier, source and generator."""
+"""How good a model is, per split, condition, source and generator."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from aiface_runtime import Classifier
 from aiface_runtime.manifest import OperatingPoint
 
 from .calibration import expected_calibration_error, reliability
-from .conditions import RESAVED, TIERS, views
+from .conditions import CONDITIONS, RESAVED, views
 from .dataset import Sample
 from .errors import DataError
-from .image_stats import TRAITS, measure
+from .image_stats import IMAGE_STATS, measure
 from .metrics import at_points, breakdown, calls, figures, intervals, roc, share_interval
 from .operating_points import DEFAULT
 from .parallel import ahead
@@ -58,7 +58,7 @@ def assess(
     samples: Sequence[Sample],
     progress: Progress,
     *,
-    familiar: Collection[str] = (),
+    seen: Collection[str] = (),
     command: str = "",
 ) -> dict[str, Any]:
     """Everything that is to be known of a model.
@@ -67,14 +67,14 @@ def assess(
         scorer: The model.
         samples: Labelled photos.
         progress: Wraps an iterable to show how far it is, as tqdm does.
-        familiar: As of `evaluate`.
+        seen: As of `evaluate`.
         command: What the user typed, for the record.
 
     Returns:
-        What `evaluate` does, and with each split `traits` (figures by quartile of what `TRAITS` measure, in the clean
-        tier at the default operating point) and `resaved` (how far P(AI) moves when a photo is saved again); beside
-        them the `model`, the `command`, the `tiers` and what they do, and the `operating_points`. Floats are rounded
-        to 4 decimals.
+        What `evaluate` does, and with each split `image_statistics` (figures by quartile of what `IMAGE_STATS` measure,
+        in the clean condition at the default operating point) and `resaved` (how far P(AI) moves when a photo is saved
+        again); beside them the `model`, the `command`, the `conditions` and what they do, and the `operating_points`.
+        Floats are rounded to 4 decimals.
 
     Raises:
         DataError: A split lacks one of the labels.
@@ -82,23 +82,23 @@ def assess(
     """
     points = scorer.operating_points
     _check(samples)
-    scores = scorer.score(samples, tuple(TIERS), progress)
-    traits = np.array(list(ahead(measure, progress(samples))))
-    splits = evaluate(samples, scores, points, familiar)
+    scores = scorer.score(samples, tuple(CONDITIONS), progress)
+    image_stats = np.array(list(ahead(measure, progress(samples))))
+    splits = evaluate(samples, scores, points, seen)
     for split, inside in _splits(samples):
         chosen = np.flatnonzero(inside)
         target = np.array([sample.target for sample in samples])[chosen]
-        splits[split]["traits"] = {
+        splits[split]["image_statistics"] = {
             trait: breakdown(values[chosen], target, scores["clean"][chosen], points[DEFAULT])
-            for trait, values in zip(TRAITS, traits.T, strict=True)
+            for trait, values in zip(IMAGE_STATS, image_stats.T, strict=True)
         }
         few = chosen[np.unique(np.linspace(0, len(chosen) - 1, _RESAVED).astype(int))]
         splits[split]["resaved"] = _resaved(scorer, [samples[int(n)] for n in few], scores["clean"][few], progress)
     return {
         "model": scorer.name,
         "command": command,
-        "tiers": [[name, tier.what] for name, tier in TIERS.items()],
-        "traits": TRAITS,
+        "conditions": [[name, condition.what] for name, condition in CONDITIONS.items()],
+        "image_statistics": IMAGE_STATS,
         "operating_points": {
             name: {"real_below": point.real_below, "ai_from": point.ai_from} for name, point in points.items()
         },
@@ -110,20 +110,20 @@ def evaluate(
     samples: Sequence[Sample],
     scores: Mapping[str, Scores],
     points: Mapping[str, OperatingPoint],
-    familiar: Collection[str] = (),
+    seen: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Figures for every split and tier, and in it for every source and generator.
+    """Figures for every split and condition, and in it for every source and generator.
 
     Args:
         samples: N labelled photos; a sample without a split counts as `all`.
-        scores: By tier, float64 `[N]` P(AI).
+        scores: By condition, float64 `[N]` P(AI).
         points: The model's operating points by name, `balanced` among them.
-        familiar: Sources that have photos in the train split too.
+        seen: Sources that have photos in the train split too.
 
     Returns:
-        `{split: {"tiers": {tier: {"overall", "familiar", "unfamiliar", "sources", "generators", "ece", "reliability",
+        `{split: {"conditions": {condition: {"overall", "seen", "unseen", "sources", "generators", "ece", "reliability",
         "roc"}}}}`. `overall` has what `figures` and `at_points` say, 95 % `intervals`, and `generators_tpr_at_1_fpr`,
-        the mean over generators by which models are chosen. `familiar` and `unfamiliar` are the photos of those sources
+        the mean over generators by which models are chosen. `seen` and `unseen` are the photos of those sources
         and of the others; None where these are not of both labels. A source or generator has one label only: its
         `calls` are shares of its own photos, as is its `accuracy`; its other figures are against all photos of the
         other label. `reliability` has mean P(AI), share of AI and photos of each of 15 bins, `roc` false and true
@@ -137,7 +137,9 @@ def evaluate(
     for split, inside in _splits(samples):
         chosen = [sample for sample, wanted in zip(samples, inside, strict=True) if wanted]
         report[split] = {
-            "tiers": {tier: _tier(chosen, p_ai[inside], points, familiar) for tier, p_ai in scores.items()}
+            "conditions": {
+                condition: _condition_result(chosen, p_ai[inside], points, seen) for condition, p_ai in scores.items()
+            }
         }
     return report
 
@@ -154,10 +156,10 @@ def _splits(samples: Sequence[Sample]) -> Iterator[tuple[str, NDArray[np.bool_]]
         yield split, names == split
 
 
-def _tier(
-    samples: Sequence[Sample], p_ai: Scores, points: Mapping[str, OperatingPoint], familiar: Collection[str]
+def _condition_result(
+    samples: Sequence[Sample], p_ai: Scores, points: Mapping[str, OperatingPoint], seen: Collection[str]
 ) -> dict[str, Any]:
-    known = np.array([sample.source in familiar for sample in samples])
+    known = np.array([sample.source in seen for sample in samples])
     target = np.array([sample.target for sample in samples])
     real, ai = p_ai[target == 0], p_ai[target == 1]
     names = [sample.generator if sample.label == "ai" else "" for sample in samples]
@@ -171,8 +173,8 @@ def _tier(
             "intervals": intervals(real, ai),
             "points": at_points(target, p_ai, points),
         },
-        "familiar": _part(known, target, p_ai),
-        "unfamiliar": _part(~known, target, p_ai),
+        "seen": _part(known, target, p_ai),
+        "unseen": _part(~known, target, p_ai),
         "sources": _groups(_source_names(samples), target, p_ai, points),
         "generators": generators,
         "ece": expected_calibration_error(p_ai, target),

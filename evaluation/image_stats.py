@@ -12,7 +12,7 @@ from .dataset import Sample
 
 _COMMON_SIDE = 224  # pixels: sharpness of photos of different sizes can be compared at one size only
 
-TRAITS = {
+IMAGE_STATS = {
     "brightness": "mean luma, 0 to 255",
     "size": "shorter side, px",
     "sharpness": f"variance of the Laplacian of luma at a shorter side of {_COMMON_SIDE} px",

@@ -22,30 +22,30 @@ def markdown(evaluation: Mapping[str, Any], level: int = 2) -> str:
         evaluation: What `aiface_evaluation.evaluate.assess` returns.
         level: Of the headings.
     """
-    tiers = [name for name, _ in evaluation["tiers"]]
+    conditions = [name for name, _ in evaluation["conditions"]]
     parts = [
-        "Tiers: " + "; ".join(f"*{name}*: {what}" for name, what in evaluation["tiers"]) + ".",
+        "Conditions: " + "; ".join(f"*{name}*: {what}" for name, what in evaluation["conditions"]) + ".",
         _GLOSSARY,
     ]
     for split in sorted(evaluation["splits"], key=_SPLITS.index):
         found = evaluation["splits"][split]
-        by_tier = {tier: found["tiers"][tier] for tier in tiers}
+        by_condition = {condition: found["conditions"][condition] for condition in conditions}
         parts += [
             f"{'#' * level} {split}",
-            _overall(by_tier),
+            _overall(by_condition),
             "Sources that have photos in the train split too, and those that have none:",
-            _familiar(by_tier),
+            _seen(by_condition),
             f"{'#' * (level + 1)} Operating points, {split}",
-            _points(by_tier),
+            _points(by_condition),
             f"{'#' * (level + 1)} Verdicts by source at {DEFAULT}, {split}",
-            _sources(by_tier, DEFAULT),
+            _sources(by_condition, DEFAULT),
         ]
-        if found["tiers"][tiers[0]]["generators"]:
-            parts += [f"{'#' * (level + 1)} Generators, {split}", _generators(by_tier)]
+        if found["conditions"][conditions[0]]["generators"]:
+            parts += [f"{'#' * (level + 1)} Generators, {split}", _generators(by_condition)]
         parts += [
             f"{'#' * (level + 1)} By what the pixels show, {split}",
-            f"Quartiles of the photos; {DEFAULT}, tier {tiers[0]}.",
-            _traits(found["traits"], evaluation["traits"]),
+            f"Quartiles of the photos; {DEFAULT}, condition {conditions[0]}.",
+            _image_stats(found["image_statistics"], evaluation["image_statistics"]),
             f"{'#' * (level + 1)} Saved again, {split}",
             _resaved(found["resaved"]),
         ]
@@ -72,67 +72,77 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
-def _overall(tiers: Mapping[str, Any]) -> str:
-    header = ("tier", "real", "AI", "balanced accuracy", "F1", "AUC", "TPR at 1 % FPR", "mean over generators", "ECE")
+def _overall(conditions: Mapping[str, Any]) -> str:
+    header = (
+        "condition",
+        "real",
+        "AI",
+        "balanced accuracy",
+        "F1",
+        "AUC",
+        "TPR at 1 % FPR",
+        "mean over generators",
+        "ECE",
+    )
     rows = []
-    for tier, found in tiers.items():
+    for condition, found in conditions.items():
         figures = found["overall"]
         sure = {name: _with_interval(figures[name], ends) for name, ends in figures["intervals"].items()}
         measured = (sure["balanced_accuracy"], figures["f1"], sure["auc"], sure["tpr_at_1_fpr"])
         counts = (figures["n_real"], figures["n_ai"])
-        rows.append((tier, *counts, *measured, figures["generators_tpr_at_1_fpr"], found["ece"]))
+        rows.append((condition, *counts, *measured, figures["generators_tpr_at_1_fpr"], found["ece"]))
     return table(header, rows)
 
 
-def _familiar(tiers: Mapping[str, Any]) -> str:
+def _seen(conditions: Mapping[str, Any]) -> str:
     rows = []
-    for kind, shown in (("familiar", "in train"), ("unfamiliar", "not in train")):
-        for tier, figures in ((tier, found[kind]) for tier, found in tiers.items() if found[kind]):
+    for kind, shown in (("seen", "in train"), ("unseen", "not in train")):
+        for condition, figures in ((condition, found[kind]) for condition, found in conditions.items() if found[kind]):
             measured = (figures[name] for name in ("n_real", "n_ai", "accuracy", "f1", "auc", "tpr_at_1_fpr"))
-            rows.append((shown, tier, *measured))
-    return table(("sources", "tier", "real", "AI", "accuracy", "F1", "AUC", "TPR at 1 % FPR"), rows)
+            rows.append((shown, condition, *measured))
+    return table(("sources", "condition", "real", "AI", "accuracy", "F1", "AUC", "TPR at 1 % FPR"), rows)
 
 
-def _points(tiers: Mapping[str, Any]) -> str:
-    first = next(iter(tiers.values()))["overall"]["points"]
+def _points(conditions: Mapping[str, Any]) -> str:
+    first = next(iter(conditions.values()))["overall"]["points"]
     rows = [
-        (name, tier, *(_percent(found["overall"]["points"][name][key]) for key in ("fpr", "tpr", "uncertain")))
+        (name, condition, *(_percent(found["overall"]["points"][name][key]) for key in ("fpr", "tpr", "uncertain")))
         for name in sorted(first)
-        for tier, found in tiers.items()
+        for condition, found in conditions.items()
     ]
-    return table(("point", "tier", "real called AI", "AI called AI", "uncertain, of all"), rows)
+    return table(("point", "condition", "real called AI", "AI called AI", "uncertain, of all"), rows)
 
 
-def _sources(tiers: Mapping[str, Any], point: str) -> str:
+def _sources(conditions: Mapping[str, Any], point: str) -> str:
     rows = []
-    groups = next(iter(tiers.values()))["sources"]
+    groups = next(iter(conditions.values()))["sources"]
     for name in sorted(groups, key=lambda name: (groups[name]["label"], name)):
         cells = []
-        for found in tiers.values():
+        for found in conditions.values():
             group = found["sources"][name]
             low, high = group["called_ai_interval"]
             calls = group["calls"][point]
             cells += [f"{calls['ai']:.1%} [{low:.1%}, {high:.1%}]", _percent(calls["uncertain"])]
         rows.append((name, groups[name]["label"], groups[name]["n"], *cells))
-    columns = (f"{tier}: {verdict}" for tier in tiers for verdict in ("called AI", "uncertain"))
+    columns = (f"{condition}: {verdict}" for condition in conditions for verdict in ("called AI", "uncertain"))
     return table(("source", "is", "photos", *columns), rows)
 
 
-def _generators(tiers: Mapping[str, Any]) -> str:
-    first = next(iter(tiers.values()))["generators"]
-    columns = [f"{tier}: {figure}" for tier in tiers for figure in ("AUC", "TPR at 1 % FPR")]
+def _generators(conditions: Mapping[str, Any]) -> str:
+    first = next(iter(conditions.values()))["generators"]
+    columns = [f"{condition}: {figure}" for condition in conditions for figure in ("AUC", "TPR at 1 % FPR")]
     rows = [
         (
             name,
             group["n"],
-            *(found["generators"][name][key] for found in tiers.values() for key in ("auc", "tpr_at_1_fpr")),
+            *(found["generators"][name][key] for found in conditions.values() for key in ("auc", "tpr_at_1_fpr")),
         )
         for name, group in sorted(first.items())
     ]
     return table(("generator", "photos", *columns), rows)
 
 
-def _traits(traits: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
+def _image_stats(image_stats: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
     rows = [
         (
             f"{trait} ({meanings[trait]})" if number == 0 else "",
@@ -144,7 +154,7 @@ def _traits(traits: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
             part["auc"],
         )
         for trait in sorted(meanings)
-        for number, part in enumerate(traits[trait])
+        for number, part in enumerate(image_stats[trait])
     ]
     return table(("measured", "from … to", "real", "AI", "real called AI", "AI called AI", "AUC"), rows)
 

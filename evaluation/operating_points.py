@@ -1,6 +1,6 @@
 """Thresholds from val: what a model may call AI, what real, and where it had better say that it is unsure.
 
-Every promise is about counts of val photos, so it holds on them exactly, in every tier that it is made for.
+Every promise is about counts of val photos, so it holds on them exactly, in every condition that it is made for.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT = "balanced"  # what the runtime takes unless told otherwise
 
-# The default is for photos as one meets them. Kept in the hard tier too, its promise would move the thresholds so far,
-# for the sake of photos of 256 pixels, that good photos would hardly get an answer; that is for `low_false_alarm`.
+# The default is for photos as one meets them. Kept in the hard condition too, its promise would move the thresholds so
+# far, for the sake of photos of 256 pixels, that good photos would hardly get an answer; that is for `low_false_alarm`.
 _EVERYDAY = ("clean", "web")
 _ACCUSED, _ACCUSED_OF_A_SOURCE = 0.02, 0.05  # most real photos called AI; no kind of photo may pay for the others
 _LEAST_ACCUSATION = 0.5  # what is likelier real is never called AI
@@ -30,7 +30,7 @@ _PASSED, _PASSED_OF_A_GENERATOR = 0.1, 0.5  # most AI photos called real; no gen
 _LEAST_GROUP = 50  # photos; of a smaller group a few accidents would set the thresholds
 
 # Val is a sample, and sources that the model has not met do worse than val. So the rate itself, not only its estimate,
-# is at most this with this confidence, in each tier (Clopper & Pearson 1934, one-sided).
+# is at most this with this confidence, in each condition (Clopper & Pearson 1934, one-sided).
 _LOW_FALSE_ALARM, _CONFIDENCE = 0.01, 0.95
 _MISSED = 0.05  # most AI photos that `high_recall` calls real
 
@@ -45,18 +45,18 @@ def operating_points(scores: Mapping[str, Scores], samples: Sequence[Sample]) ->
     `balanced` calls AI from the lowest threshold, at least 0.5, at which at most 2 % of the real photos and 5 % of
     those of any source are accused, and real below the highest at which at most 10 % of the AI photos and half of
     those of any generator pass: of clean photos and of those from the web. `low_false_alarm` accuses so few that, with
-    95 % confidence, it is at most 1 % of the real photos in every tier. `high_recall` lets at most 5 % of the AI photos
-    pass in every tier, and is never unsure.
+    95 % confidence, it is at most 1 % of the real photos in every condition. `high_recall` lets at most 5 % of the AI
+    photos pass in every condition, and is never unsure.
 
     Args:
-        scores: By tier, float64 `[N]` P(AI); a single tier may have any name.
+        scores: By condition, float64 `[N]` P(AI); a single condition may have any name.
         samples: The N photos, of both labels.
 
     Returns:
-        By name: `real_below`, `ai_from` (0 to 1) and `measured`, which has for each tier `false_positive_rate`,
+        By name: `real_below`, `ai_from` (0 to 1) and `measured`, which has for each condition `false_positive_rate`,
         `true_positive_rate` and `uncertain`, a share of all photos.
     """
-    everyday = [scores[tier] for tier in _EVERYDAY if tier in scores] or list(scores.values())
+    everyday = [scores[condition] for condition in _EVERYDAY if condition in scores] or list(scores.values())
     real, ai = (np.array([sample.label == label for sample in samples]) for label in ("real", "ai"))
     ai_from = max(_LEAST_ACCUSATION, _lowest(everyday, _limits(samples, "real", _ACCUSED, _ACCUSED_OF_A_SOURCE)))
     real_below = min(ai_from, _highest(everyday, _limits(samples, "ai", _PASSED, _PASSED_OF_A_GENERATOR)))
@@ -71,7 +71,7 @@ def operating_points(scores: Mapping[str, Scores], samples: Sequence[Sample]) ->
         name: {
             "real_below": low,
             "ai_from": high,
-            "measured": {tier: _measured(p_ai, real, low, high) for tier, p_ai in scores.items()},
+            "measured": {condition: _measured(p_ai, real, low, high) for condition, p_ai in scores.items()},
         }
         for name, (low, high) in chosen.items()
     }
@@ -99,16 +99,16 @@ def _most_with_confidence(count: int) -> int:
     return max(0, int(bounded.sum()) - 1)
 
 
-def _lowest(tiers: Iterable[Scores], limits: Sequence[_Limit]) -> float:
-    """The lowest threshold that in every tier no more photos reach than may be."""
-    needed = [np.sort(p_ai[inside])[::-1][most] for p_ai in tiers for inside, most in limits]
+def _lowest(conditions: Iterable[Scores], limits: Sequence[_Limit]) -> float:
+    """The lowest threshold that in every condition no more photos reach than may be."""
+    needed = [np.sort(p_ai[inside])[::-1][most] for p_ai in conditions for inside, most in limits]
     unit = 10.0**_DECIMALS
     return float(min(1.0, (math.floor(max(needed) * unit) + 1) / unit))
 
 
-def _highest(tiers: Iterable[Scores], limits: Sequence[_Limit]) -> float:
-    """The highest threshold below which in every tier no more photos lie than may be."""
-    allowed = [np.sort(p_ai[inside])[most] for p_ai in tiers for inside, most in limits]
+def _highest(conditions: Iterable[Scores], limits: Sequence[_Limit]) -> float:
+    """The highest threshold below which in every condition no more photos lie than may be."""
+    allowed = [np.sort(p_ai[inside])[most] for p_ai in conditions for inside, most in limits]
     unit = 10.0**_DECIMALS
     return float(math.floor(min(allowed) * unit) / unit)
 

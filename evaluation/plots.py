@@ -20,12 +20,14 @@ def reliability(report: Mapping[str, Any]) -> Figure:
     figure, panels = _panels(report)
     for split, axes in panels.items():
         axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle=":")
-        for tier, found in report["splits"][split]["tiers"].items():
+        for condition, found in report["splits"][split]["conditions"].items():
             mean, share, photos = zip(*found["reliability"], strict=True)
             most = max(photos)
-            label = f"{tier}: ECE {found['ece']:.3f}"
-            axes.plot(mean, share, color=_COLOURS[tier], linewidth=1.4, label=label)
-            axes.scatter(mean, share, [6 + 120 * count / most for count in photos], color=_COLOURS[tier], alpha=0.6)
+            label = f"{condition}: ECE {found['ece']:.3f}"
+            axes.plot(mean, share, color=_COLOURS[condition], linewidth=1.4, label=label)
+            axes.scatter(
+                mean, share, [6 + 120 * count / most for count in photos], color=_COLOURS[condition], alpha=0.6
+            )
         axes.set(xlabel="P(AI), mean of a bin", ylabel="share of AI in the bin", title=split)
         axes.legend(loc="upper left", frameon=False)
     return figure
@@ -36,10 +38,10 @@ def roc(report: Mapping[str, Any]) -> Figure:
     figure, panels = _panels(report)
     for split, axes in panels.items():
         axes.axvline(0.01, color="#999999", linewidth=1, linestyle=":")
-        for tier, found in report["splits"][split]["tiers"].items():
+        for condition, found in report["splits"][split]["conditions"].items():
             false, true = zip(*found["roc"], strict=True)
-            label = f"{tier}: AUC {found['overall']['auc']:.3f}"
-            axes.plot(false[1:], true[1:], color=_COLOURS[tier], label=label, drawstyle="steps-post")
+            label = f"{condition}: AUC {found['overall']['auc']:.3f}"
+            axes.plot(false[1:], true[1:], color=_COLOURS[condition], label=label, drawstyle="steps-post")
         axes.set(xscale="log", xlim=(0.002, 1), ylim=(0, 1.02), title=split)
         axes.set(xlabel="real photos called AI", ylabel="AI photos called AI")
         axes.set_xticks([0.002, 0.01, 0.1, 1], ["0.2 %", "1 %", "10 %", "100 %"])
@@ -49,15 +51,17 @@ def roc(report: Mapping[str, Any]) -> Figure:
 
 def generators(report: Mapping[str, Any]) -> Figure:
     """Verdicts on every generator and every real source at the default operating point, by tier."""
-    splits, tiers = report["splits"], [name for name, _ in report["tiers"]]
-    groups = {split: _bars(found["tiers"]) for split, found in splits.items()}
+    splits, conditions = report["splits"], [name for name, _ in report["conditions"]]
+    groups = {split: _bars(found["conditions"]) for split, found in splits.items()}
     heights = [len(bars) for bars in groups.values()]
-    figure = Figure(figsize=(3.2 * len(tiers) + 2, 0.28 * sum(heights) + 1.2 * len(splits) + 0.6), layout="constrained")
-    grid = figure.subplots(len(splits), len(tiers), squeeze=False, sharey="row", height_ratios=heights)
+    figure = Figure(
+        figsize=(3.2 * len(conditions) + 2, 0.28 * sum(heights) + 1.2 * len(splits) + 0.6), layout="constrained"
+    )
+    grid = figure.subplots(len(splits), len(conditions), squeeze=False, sharey="row", height_ratios=heights)
     for row, (split, bars) in zip(grid, groups.items(), strict=True):
-        for axes, tier in zip(row, tiers, strict=True):
-            _stack(axes, [found[tier] for found in bars.values()])
-            axes.set(title=f"{split}, {tier}", xlim=(0, 1))
+        for axes, condition in zip(row, conditions, strict=True):
+            _stack(axes, [found[condition] for found in bars.values()])
+            axes.set(title=f"{split}, {condition}", xlim=(0, 1))
             axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
         row[0].set_yticks(range(len(bars)), list(bars))
         row[0].invert_yaxis()
@@ -66,15 +70,15 @@ def generators(report: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _bars(tiers: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+def _bars(conditions: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
     """By label of the bar and tier: shares of the verdicts."""
-    first = next(iter(tiers.values()))
+    first = next(iter(conditions.values()))
     bars = {}
     for kind, label, title in (("generators", "ai", "AI"), ("sources", "real", "real")):
         for name, group in first[kind].items():
             if group["label"] == label:
                 bars[f"{title}: {name} ({group['n']})"] = {
-                    tier: found[kind][name]["calls"][DEFAULT] for tier, found in tiers.items()
+                    condition: found[kind][name]["calls"][DEFAULT] for condition, found in conditions.items()
                 }
     return bars
 

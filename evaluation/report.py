@@ -47,10 +47,10 @@ def as_text(report: Mapping[str, Any]) -> str:
     header = f"{'':24}{'photos':>7}{'accuracy':>10}{'F1':>8}{'AUC':>8}{'TPR@1%FPR':>11}"
     lines = []
     for split, found in report["splits"].items():
-        for tier, parts in found["tiers"].items():
+        for condition, parts in found["conditions"].items():
             overall = parts["overall"]
             count = overall["n_real"] + overall["n_ai"]
-            lines += [f"== {split}, {tier}", header, _row("overall", overall | {"n": count})]
+            lines += [f"== {split}, {condition}", header, _row("overall", overall | {"n": count})]
             lines += [
                 f"{name:24}FPR {point['fpr']:.3f}, TPR {point['tpr']:.3f}, uncertain {point['uncertain']:.3f}"
                 for name, point in overall["points"].items()

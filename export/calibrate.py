@@ -54,7 +54,7 @@ def calibrate(source: Source, place: Path) -> Calibration:
         probabilities = source.probabilities(sample.path for sample in samples)
     except InputError as error:
         raise DataError(f"--calibrate: {error}") from error
-    ai = source.ai_columns
+    ai = source.ai_indices
     temperature = fit_temperature(lambda at: ai_margin(probabilities, ai, at), target)
     before, after = ai_margin(probabilities, ai), ai_margin(probabilities, ai, temperature)
     record = {

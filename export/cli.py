@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words[1:] if adopting else words)
     args.command = shlex.join(["aiface-export", *words])
 
+    from aiface_evaluation.errors import DataError
+
     from .errors import ExportError
 
     try:
@@ -40,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ImportError as error:
         print(f'aiface-export: {error}; install what exporting needs: pip install "aiface[export]"', file=sys.stderr)
         return 1
-    except (ExportError, OSError) as error:
+    except (ExportError, DataError, OSError) as error:
         print(f"aiface-export: {error}", file=sys.stderr)
         return 1
     return 0

@@ -125,8 +125,8 @@ def _points(points: Mapping[str, Mapping[str, Any]]) -> str:
     """Thresholds, each with its rates on the photos that it was fitted on, where these are known."""
     rates = ("false_positive_rate", "true_positive_rate", "uncertain")
     rows = [
-        (name, point["real_below"], point["ai_from"], tier, *(measured.get(rate) for rate in rates))
+        (name, point["real_below"], point["ai_from"], condition, *(measured.get(rate) for rate in rates))
         for name, point in points.items()
-        for tier, measured in point.get("measured", {None: {}}).items()
+        for condition, measured in point.get("measured", {None: {}}).items()
     ]
     return table(("point", "real below", "AI from", "fitted on", "real called AI", "AI called AI", "uncertain"), rows)

@@ -29,7 +29,7 @@ from .graph.evidence import describe
 from .source import Source
 from .verify.parity import VARIANT_BATCH_TOLERANCE, Parity, check, check_itself, compare
 from .verify.photos import Photos, read_photos
-from .verify.precision import LEAST_AGREEMENT, Choice, Precision, Yardstick, choose
+from .verify.precision import LEAST_AGREEMENT, Choice, Precision, VariantEvaluator, choose
 
 # Where training recorded nothing: the plain threshold of a two-class softmax, with no uncertain band.
 _PLAIN_POINTS = {"balanced": {"real_below": 0.5, "ai_from": 0.5}}
@@ -105,7 +105,7 @@ def export(
     """
     if file.suffix != ".onnx":
         raise ExportError(f"{file}: the output must end in .onnx")
-    if scaled_decoding and getattr(source.preparation.steps[0], "filter", None) in (None, "bilinear_no_antialias"):
+    if scaled_decoding and getattr(source.preprocessing.steps[0], "filter", None) in (None, "bilinear_no_antialias"):
         raise ExportError(
             f"{source.place}: --scaled-decoding: its photos are not first resized by a filter that averages"
         )
@@ -171,12 +171,14 @@ def _choose(
     progress: Callable[[str], None],
 ) -> Choice:
     def prepared(images: Sequence[ImageInput]) -> NDArray[np.uint8]:
-        sides = (source.preparation.height, source.preparation.width)
-        rows = [preprocess(load_rgb(image), source.preparation.steps) for image in images]
+        sides = (source.preprocessing.height, source.preprocessing.width)
+        rows = [preprocess(load_rgb(image), source.preprocessing.steps) for image in images]
         return np.stack(rows) if rows else np.empty((0, *sides, 3), dtype=np.uint8)
 
-    yardstick = Yardstick(prepared(photos.held_out), original, source.ai_columns, photos.targets, photos.unlabelled)
-    choice = choose(precision, conversion.graph, yardstick, prepared(photos.calibrating), progress)
+    evaluator = VariantEvaluator(
+        prepared(photos.held_out), original, source.ai_indices, photos.targets, photos.unlabelled
+    )
+    choice = choose(precision, conversion.graph, evaluator, prepared(photos.calibrating), progress)
     return replace(choice, report=choice.report | {"held_out": photos.are})
 
 
@@ -212,14 +214,14 @@ def _document(source: Source, conversion: Conversion, calibration: Calibration |
         "labels": list(source.labels),
         "ai_labels": list(source.ai_labels),
         "input": {
-            "height": source.preparation.height,
-            "width": source.preparation.width,
+            "height": source.preprocessing.height,
+            "width": source.preprocessing.width,
             "channels": "rgb",
-            "network_channels": source.preparation.channels,
-            "steps": [step_to_json(step) for step in source.preparation.steps],
+            "network_channels": source.preprocessing.channels,
+            "steps": [step_to_json(step) for step in source.preprocessing.steps],
         },
         "operating_points": training.get("operating_points", _PLAIN_POINTS),
-        "evidence": describe(conversion.graph, len(source.labels), source.ai_columns),
+        "evidence": describe(conversion.graph, len(source.labels), source.ai_indices),
         "calibration": training.get("calibration", _NO_CALIBRATION),
         "evaluation": source.notes.get("evaluation"),
         "training": training.get("training"),

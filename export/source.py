@@ -36,7 +36,7 @@ class Hints:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preparation:
+class Preprocessing:
     """What is done to a decoded photo before the network sees it.
 
     Attributes:
@@ -77,14 +77,14 @@ class Source(ABC):
     place: str
     labels: tuple[str, ...]
     ai_labels: tuple[str, ...]
-    preparation: Preparation
+    preprocessing: Preprocessing
     head: Head
     record: Mapping[str, str]
     reference: str
     notes: Mapping[str, Any]
 
     @property
-    def ai_columns(self) -> list[int]:
+    def ai_indices(self) -> list[int]:
         """Where in the answers the labels stand that mean AI-generated."""
         return [self.labels.index(label) for label in self.ai_labels]
 

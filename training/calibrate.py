@@ -17,7 +17,7 @@ from scipy.special import expit, logit
 from transformers import AutoModelForImageClassification
 
 from aiface_evaluation.calibration import expected_calibration_error, fit_platt
-from aiface_evaluation.conditions import TIERS
+from aiface_evaluation.conditions import CONDITIONS
 from aiface_evaluation.dataset import LABELS, Sample, check_files, read_samples
 from aiface_evaluation.errors import DataError
 from aiface_evaluation.operating_points import operating_points
@@ -94,23 +94,25 @@ def calibrate(folder: Path, val: Sequence[Sample], progress: Progress) -> dict[s
     """
     model = AutoModelForImageClassification.from_pretrained(folder)
     last = _last_layer(model, folder)
-    p_ai = CheckpointScorer(folder).score(val, tuple(TIERS), progress)
+    p_ai = CheckpointScorer(folder).score(val, tuple(CONDITIONS), progress)
     # Beyond 1e-9 from 0 and 1 float32 keeps no margin.
-    margins = {tier: logit(np.clip(values, 1e-9, 1 - 1e-9)) for tier, values in p_ai.items()}
+    margins = {condition: logit(np.clip(values, 1e-9, 1 - 1e-9)) for condition, values in p_ai.items()}
     target = np.array([sample.target for sample in val])
-    everywhere = np.tile(target, len(TIERS))
+    everywhere = np.tile(target, len(CONDITIONS))
     slope, bias = fit_platt(np.concatenate(list(margins.values())), everywhere)
     _fold(last, slope, bias)
     model.save_pretrained(folder)
-    fitted: dict[str, Scores] = {tier: expit(slope * margin + bias) for tier, margin in margins.items()}
+    fitted: dict[str, Scores] = {condition: expit(slope * margin + bias) for condition, margin in margins.items()}
     calibration = {
         "method": "Platt scaling, folded into the last layer",
         "slope": slope,
         "bias": bias,
-        "fitted_on": f"{len(val)} val photos, each in the tiers {', '.join(TIERS)}, both labels weighing the same",
+        "fitted_on": f"{len(val)} val photos, each in the tiers {', '.join(CONDITIONS)}, both labels weighing the same",
         "ece_before": expected_calibration_error(np.concatenate(list(p_ai.values())), everywhere),
         "ece_after": expected_calibration_error(np.concatenate(list(fitted.values())), everywhere),
-        "ece_after_by_tier": {tier: expected_calibration_error(values, target) for tier, values in fitted.items()},
+        "ece_after_by_condition": {
+            condition: expected_calibration_error(values, target) for condition, values in fitted.items()
+        },
     }
     return {"calibration": calibration, "operating_points": operating_points(fitted, val)}
 

@@ -23,14 +23,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="aiface-train", description="Fine-tune and evaluate detectors of AI faces.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_finetune(commands.add_parser("finetune", help="labelled photos → a transformers checkpoint folder"))
-    _add_seed_resnet(commands.add_parser("seed-resnet", help="labelled photos → the seed's ResNet, for Keras"))
+    _add_reference_resnet(
+        commands.add_parser("reference-resnet", help="labelled photos → the seed's ResNet, for Keras")
+    )
     _add_autoencoder(commands.add_parser("autoencoder", help="real photos → a small autoencoder to make twins with"))
-    _add_twins(commands.add_parser("twins", help="real photos through an autoencoder: AI with the same content"))
+    _add_reconstructions(
+        commands.add_parser("reconstructions", help="real photos through an autoencoder: AI with the same content")
+    )
     _add_calibrate(
         commands.add_parser("calibrate", help="probabilities and thresholds anew, of one run or the average of several")
     )
     _add_evaluate(commands.add_parser("evaluate", help="figures, page and plots per split, tier, source and generator"))
-    _add_leaks(commands.add_parser("leaks", help="whether facts of the file give the label away, raw and as fed"))
+    _add_shortcuts(
+        commands.add_parser("shortcuts", help="whether facts of the file give the label away, raw and as fed")
+    )
     args = parser.parse_args(argv)
     args.command = shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)])
 
@@ -70,17 +76,17 @@ def _add_changes(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="change the recipe, in TOML: samples=9600, cutmix=0.0, chain.tone=0.0; repeat it for more",
+        help="change the recipe, in TOML: samples=9600, augmentation.colour_transfer=0.0; repeat it for more",
     )
 
 
-def _add_seed_resnet(parser: argparse.ArgumentParser) -> None:
+def _add_reference_resnet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help=_DATA)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where model.keras goes")
-    parser.add_argument("--recipe", default="seed_resnet", metavar="NAME|FILE.toml", help="default: seed_resnet")
+    parser.add_argument("--recipe", default="reference_resnet", metavar="NAME|FILE.toml", help="default: seed_resnet")
     _add_changes(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the last state of a run that was cut off")
-    parser.set_defaults(run=_seed_resnet)
+    parser.set_defaults(run=_reference_resnet)
 
 
 def _add_autoencoder(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +106,7 @@ def _add_autoencoder(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_autoencoder)
 
 
-def _add_twins(parser: argparse.ArgumentParser) -> None:
+def _add_reconstructions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
     parser.add_argument(
         "--autoencoder",
@@ -113,7 +119,7 @@ def _add_twins(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the pairs go")
     parser.add_argument("--size", type=int, default=224, metavar="PX", help="shorter side to shrink to (default: 224)")
     parser.add_argument("--per-source", type=int, default=400, metavar="N", help="photos a source (default: 400)")
-    parser.set_defaults(run=_twins)
+    parser.set_defaults(run=_reconstructions)
 
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
@@ -138,12 +144,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_evaluate)
 
 
-def _add_leaks(parser: argparse.ArgumentParser) -> None:
+def _add_shortcuts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help=_DATA)
     parser.add_argument("--recipe", default="mobilenetv2", metavar="NAME|FILE.toml", help="default: mobilenetv2")
     parser.add_argument("--samples", type=int, default=4000, metavar="N", help="draws (default: 4000)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.json", help="where the figures go, beside stdout")
-    parser.set_defaults(run=_leaks)
+    parser.set_defaults(run=_shortcuts)
 
 
 def _finetune(args: argparse.Namespace) -> None:
@@ -156,16 +162,16 @@ def _finetune(args: argparse.Namespace) -> None:
     print(folder)
 
 
-def _seed_resnet(args: argparse.Namespace) -> None:
+def _reference_resnet(args: argparse.Namespace) -> None:
     from aiface_export.sources.keras_network import import_keras
 
-    from .recipe import SeedRecipe, load_recipe
+    from .recipe import ReferenceRecipe, load_recipe
 
-    recipe = load_recipe(args.recipe, SeedRecipe, args.set)
+    recipe = load_recipe(args.recipe, ReferenceRecipe, args.set)
     import_keras(args.output)
-    from .keras_resnet.train import train_seed_resnet
+    from .keras_resnet.train import train_reference_resnet
 
-    print(train_seed_resnet(args.data, args.output, recipe, resume=args.resume, command=args.command))
+    print(train_reference_resnet(args.data, args.output, recipe, resume=args.resume, command=args.command))
 
 
 def _autoencoder(args: argparse.Namespace) -> None:
@@ -188,15 +194,15 @@ def _autoencoder(args: argparse.Namespace) -> None:
     print(made)
 
 
-def _twins(args: argparse.Namespace) -> None:
+def _reconstructions(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from aiface_evaluation.dataset import read_samples
 
-    from .reconstructions.pairs import write_twins
+    from .reconstructions.pairs import write_reconstructions
 
     samples = read_samples(args.data)
-    made = write_twins(
+    made = write_reconstructions(
         samples,
         args.autoencoder,
         args.output,
@@ -232,7 +238,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         check_output(args.output)
     wanted = args.split or ["val"]
     samples = read_samples(args.data)
-    familiar = {sample.source for sample in samples if sample.split == "train"}
+    seen = {sample.source for sample in samples if sample.split == "train"}
     if any(sample.split for sample in samples):
         samples = [sample for sample in samples if sample.split in wanted]
     check_files(samples)
@@ -240,26 +246,26 @@ def _evaluate(args: argparse.Namespace) -> None:
     def progress(items: Iterable[Any]) -> Iterable[Any]:
         return tqdm(items, unit="photo")
 
-    report = assess(open_scorer(args.model), samples, progress, familiar=familiar, command=args.command)
+    report = assess(open_scorer(args.model), samples, progress, seen=seen, command=args.command)
     if args.output:
         write(report, args.output)
     print(json.dumps(report, indent=1) if args.format == "json" else as_text(report))
 
 
-def _leaks(args: argparse.Namespace) -> None:
+def _shortcuts(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from aiface_evaluation.dataset import check_files, read_samples
 
     from .data.splits import train_and_val
     from .recipe import Recipe, load_recipe
-    from .shortcuts.probe import as_text, leaks
+    from .shortcuts.probe import as_text, probe_shortcuts
 
     recipe = load_recipe(args.recipe, Recipe)
     train, _ = train_and_val(read_samples(args.data), recipe.seed)
     check_files(train)
     count = args.samples // 2 * 2
-    report = leaks(train, recipe, lambda rows: tqdm(rows, total=count, unit="photo"), count=count)
+    report = probe_shortcuts(train, recipe, lambda rows: tqdm(rows, total=count, unit="photo"), count=count)
     if args.output:
         args.output.write_text(json.dumps({"command": args.command, **report}, indent=2) + "\n", encoding="utf-8")
     print(as_text(report))

@@ -26,7 +26,7 @@ from aiface_runtime.images import load_rgb
 from .calibrate import calibrate
 from .checkpoint import ImageProcessor, has_bfloat16, start_from
 from .data.dataset import Example, TrainPhotos
-from .data.sampling import PairedDraws
+from .data.sampling import PairedSampler
 from .data.splits import train_and_val
 from .recipe import Recipe
 
@@ -89,11 +89,11 @@ def _cut_and_mix(pixels: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tens
 class _PairedTrainer(Trainer):
     """The Trainer, drawing examples by `PairedDraws` instead of by file, with labels between 0 and 1."""
 
-    def __init__(self, *, draws: PairedDraws, **kwargs: Any) -> None:
+    def __init__(self, *, draws: PairedSampler, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._draws = draws
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> PairedDraws:  # noqa: ARG002
+    def _get_train_sampler(self, train_dataset: Any = None) -> PairedSampler:  # noqa: ARG002
         return self._draws
 
     def compute_loss(
@@ -180,18 +180,18 @@ def _train(
         parameter.requires_grad = not any(name.startswith(prefix) for prefix in recipe.freeze)
     count = recipe.samples // recipe.batch_size * recipe.batch_size
     trainer = _PairedTrainer(
-        draws=PairedDraws(
+        draws=PairedSampler(
             train,
             count,
-            twins=recipe.twins,
-            gentle=recipe.chain.gentle,
-            gentle_pairs=recipe.chain.gentle_pairs,
+            reconstructions=recipe.reconstructions,
+            weak=recipe.augmentation.weak,
+            weak_pairs=recipe.augmentation.weak_pairs,
             seed=recipe.seed,
         ),
         model=model.to(memory_format=torch.channels_last),  # type: ignore[call-arg] # transformers wraps .to
         args=_arguments(run, recipe),
         data_collator=_collate(processor, recipe.cutmix),
-        train_dataset=TrainPhotos(train, recipe.chain),
+        train_dataset=TrainPhotos(train, recipe.augmentation),
         eval_dataset=_ValPhotos(val, processor),
         compute_metrics=_metrics([sample.generator for sample in val]),
     )

@@ -12,7 +12,7 @@ from aiface_evaluation.errors import DataError
 from aiface_export.source import Channels
 from aiface_runtime.manifest import Filter
 
-from .data.augmentation import PhotoChain
+from .data.augmentation import Augmentation
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -32,13 +32,13 @@ class Recipe:
         label_smoothing: Share of the target spread over both labels.
         freeze: Name prefixes of parameters that stay as they were.
         evaluations: How often val is measured during the run; the step that catches most at 1 % FPR is kept.
-        twins: Share of the AI photos drawn that are twins, where the data has any.
+        reconstructions: Share of the AI photos drawn that are twins, where the data has any.
         cutmix: Share of the batches in which windows are exchanged between photos; 0 to 1.
         bf16: Run the network in bfloat16 autocast, where the device has it.
         seed: Of everything random.
         licence: Of the checkpoint that comes out.
         limits: What users of the model must know, for its card.
-        chain: The augmentation.
+        augmentation: The augmentation.
     """
 
     init: str
@@ -50,17 +50,17 @@ class Recipe:
     label_smoothing: float
     freeze: tuple[str, ...]
     evaluations: int
-    twins: float
+    reconstructions: float
     cutmix: float
     bf16: bool
     seed: int
     licence: str
     limits: str
-    chain: PhotoChain
+    augmentation: Augmentation
 
 
 @dataclass(frozen=True)
-class SeedRecipe:
+class ReferenceRecipe:
     """What a run of the seed's ResNet is made of; it starts from random weights.
 
     Attributes:
@@ -76,7 +76,7 @@ class SeedRecipe:
         seed: Of everything random.
         licence: Of the network that comes out.
         limits: What users of the model must know, for its card.
-        chain: The augmentation.
+        augmentation: The augmentation.
     """
 
     width: int
@@ -91,10 +91,10 @@ class SeedRecipe:
     seed: int
     licence: str
     limits: str
-    chain: PhotoChain
+    augmentation: Augmentation
 
 
-AnyRecipe = TypeVar("AnyRecipe", Recipe, SeedRecipe)
+AnyRecipe = TypeVar("AnyRecipe", Recipe, ReferenceRecipe)
 
 
 def load_recipe(name: str, kind: type[AnyRecipe], changes: Sequence[str] = ()) -> AnyRecipe:
@@ -103,7 +103,7 @@ def load_recipe(name: str, kind: type[AnyRecipe], changes: Sequence[str] = ()) -
     Args:
         name: Of the recipe, or its path.
         kind: Which of the two.
-        changes: Assignments in TOML that override it: `cutmix=0.0`, `chain.tone=0.0`.
+        changes: Assignments in TOML that override it: `cutmix=0.0`, `augmentation.colour_transfer=0.0`.
 
     Raises:
         DataError: No such recipe, a field too many or too few for its kind, or a change that is no assignment.
@@ -116,8 +116,8 @@ def load_recipe(name: str, kind: type[AnyRecipe], changes: Sequence[str] = ()) -
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         for change in changes:
             _merge(values, tomllib.loads(change))
-        chain = PhotoChain(**{"size": values["image_size"], **_with_tuples(values.pop("chain", {}))})
-        return kind(**{**_with_tuples(values), "chain": chain})
+        augmentation = Augmentation(**{"size": values["image_size"], **_with_tuples(values.pop("augmentation", {}))})
+        return kind(**{**_with_tuples(values), "augmentation": augmentation})
     except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
         wanted = ", ".join(field.name for field in fields(kind))
         raise DataError(f"{path}: not such a recipe ({error}); it needs exactly {wanted}") from error

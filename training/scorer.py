@@ -47,7 +47,7 @@ class CheckpointScorer:
 
         def answers(sample: Sample) -> Scores:
             probabilities = self._source.probabilities(views(sample, tuple(conditions)))
-            of_ai: Scores = probabilities[:, self._source.ai_columns].sum(axis=1, dtype=np.float64)
+            of_ai: Scores = probabilities[:, self._source.ai_indices].sum(axis=1, dtype=np.float64)
             return of_ai
 
         torch.set_num_threads(1)

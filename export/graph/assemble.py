@@ -11,7 +11,7 @@ from onnx import NodeProto, TensorProto, compose, helper, numpy_helper
 
 from aiface_runtime.manifest import IMAGE, PROBABILITIES
 
-from ..source import Preparation, Source
+from ..source import Preprocessing, Source
 from .evidence import add_evidence
 
 BEFORE, AFTER = "before/", "after/"  # prefixes of the names of the nodes added here
@@ -19,7 +19,7 @@ SQUASHING = ("Softmax", "Sigmoid")  # operators that turn logits into probabilit
 _LEAST_PROBABILITY = 1e-12  # what float32 can tell from 0 without its logarithm running off
 
 
-def fold(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -> onnx.ModelProto:
+def assemble(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -> onnx.ModelProto:
     """Put normalisation before a network and a calibrated softmax behind it.
 
     The uint8 tensor is transposed first and scaled in NCHW: the other way round onnxruntime loses its layout fusion and
@@ -38,7 +38,7 @@ def fold(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -> on
     columns = len(source.labels)
     single = columns == 2 and _columns(graph) == 1
     is_logits = _uncover_logits(graph) if source.head == "probabilities" else True
-    first = _model(_before(source.preparation), opset, ir)
+    first = _model(_before(source.preprocessing), opset, ir)
     last = _model(_after(columns, single=single, is_logits=is_logits, temperature=temperature), opset, ir)
     network_input, network_output = graph.graph.input[0].name, graph.graph.output[0].name
     network = compose.add_prefix(graph, "net/")
@@ -50,7 +50,7 @@ def fold(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -> on
     versions = {entry.domain: entry.version for entry in slim.opset_import}  # merging repeats them
     del slim.opset_import[:]
     slim.opset_import.extend(helper.make_opsetid(*entry) for entry in versions.items())
-    add_evidence(slim, columns, source.ai_columns, (source.preparation.height, source.preparation.width))
+    add_evidence(slim, columns, source.ai_indices, (source.preprocessing.height, source.preprocessing.width))
     return slim
 
 
@@ -74,8 +74,8 @@ def _uncover_logits(graph: onnx.ModelProto) -> bool:
     return True
 
 
-def _before(preparation: Preparation) -> onnx.GraphProto:
-    height, width = preparation.height, preparation.width
+def _before(preprocessing: Preprocessing) -> onnx.GraphProto:
+    height, width = preprocessing.height, preprocessing.width
     names = iter(["nchw", "ordered", "levels", "scaled", "normalised", "pixels"])
     nodes: list[NodeProto] = []
     tensor = IMAGE
@@ -88,18 +88,18 @@ def _before(preparation: Preparation) -> onnx.GraphProto:
         tensor = made
 
     add("Transpose", perm=[0, 3, 1, 2])
-    if preparation.channels == "bgr":
+    if preprocessing.channels == "bgr":
         add("Gather", "order", axis=1)
     add("Cast", to=TensorProto.FLOAT)
     add("Mul", "scale")
     add("Add", "offset")
-    if preparation.layout == "nhwc":
+    if preprocessing.layout == "nhwc":
         add("Transpose", perm=[0, 2, 3, 1])
     nodes[-1].output[0] = "pixels"
-    sides = [3, height, width] if preparation.layout == "nchw" else [height, width, 3]
+    sides = [3, height, width] if preprocessing.layout == "nchw" else [height, width, 3]
     constants = [
-        numpy_helper.from_array(preparation.scale.reshape(1, 3, 1, 1), "scale"),
-        numpy_helper.from_array(preparation.offset.reshape(1, 3, 1, 1), "offset"),
+        numpy_helper.from_array(preprocessing.scale.reshape(1, 3, 1, 1), "scale"),
+        numpy_helper.from_array(preprocessing.offset.reshape(1, 3, 1, 1), "offset"),
         numpy_helper.from_array(np.array([2, 1, 0], dtype=np.int64), "order"),
     ]
     return helper.make_graph(

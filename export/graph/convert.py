@@ -23,7 +23,7 @@ from aiface_runtime.manifest import IMAGE, PROBABILITIES
 
 from ..errors import ConversionError
 from ..source import Source, first_line
-from .assemble import fold
+from .assemble import assemble
 
 _WORSE = {"latency_ms": 1.1, "open_ms": 1.5}  # ratios from which the other takes over; less is timing noise
 
@@ -57,11 +57,11 @@ def convert(source: Source, temperature: float = 1.0) -> Conversion:
     """
     graphs: dict[str, onnx.ModelProto] = {}
     trials: dict[str, dict[str, Any]] = {}
-    size = source.preparation.height, source.preparation.width
+    size = source.preprocessing.height, source.preprocessing.width
     for name, exporter in source.exporters().items():
         try:
             with quiet():
-                graph = fold(exporter(), source, temperature)
+                graph = assemble(exporter(), source, temperature)
             measure({name: graph}, size, rounds=1)  # what onnxruntime refuses is no candidate
             graphs[name], trials[name] = graph, {"nodes": len(graph.graph.node)}
         except Exception as error:  # noqa: BLE001 kept in the trials; exporters fail in every way there is
@@ -90,7 +90,7 @@ def measure(
     """Median `open_ms` and `latency_ms` of one photo on one thread; graphs take turns, so that noise hits all.
 
     Args:
-        graphs: From `fold`, or variants of it.
+        graphs: From `assemble`, or variants of it.
         size: Height and width of the input.
         rounds: Times that each graph is opened and run.
     """

@@ -52,18 +52,18 @@ class _Head:
     nodes: list[NodeProto] = field(default_factory=list)
 
 
-def margin_weights(columns: int, ai_columns: Sequence[int]) -> _Vector:
+def margin_weights(columns: int, ai_indices: Sequence[int]) -> _Vector:
     """What turns logits or log-probabilities `[C]` into the margin: the mean of those that mean AI less the others'.
 
     Of two labels that is the logit of P(AI). Of more it is not, because that is no sum over places; the mean is, and it
     favours no label.
     """
-    weights = np.full(columns, -1 / (columns - len(ai_columns)))
-    weights[list(ai_columns)] = 1 / len(ai_columns)
+    weights = np.full(columns, -1 / (columns - len(ai_indices)))
+    weights[list(ai_indices)] = 1 / len(ai_indices)
     return weights
 
 
-def add_evidence(graph: onnx.ModelProto, columns: int, ai_columns: Sequence[int], size: tuple[int, int]) -> None:
+def add_evidence(graph: onnx.ModelProto, columns: int, ai_indices: Sequence[int], size: tuple[int, int]) -> None:
     """Give a graph its second output, float32 `evidence [N, h, w]` in logits, positive where a place speaks for AI.
 
     The mean over the places and a constant, which `describe` tells, make the margin of `margin_weights`. Where the
@@ -72,10 +72,10 @@ def add_evidence(graph: onnx.ModelProto, columns: int, ai_columns: Sequence[int]
     Args:
         graph: From uint8 `image [N, height, width, 3]` to `probabilities [N, C]` by a softmax; changed in place.
         columns: C.
-        ai_columns: Which of them mean AI-generated.
+        ai_indices: Which of them mean AI-generated.
         size: Height and width of the input.
     """
-    margin = margin_weights(columns, ai_columns)
+    margin = margin_weights(columns, ai_indices)
     head = _head(graph, margin)
     if head is None:
         return
@@ -90,10 +90,10 @@ def add_evidence(graph: onnx.ModelProto, columns: int, ai_columns: Sequence[int]
         _append(graph, head, axis, features.ndim, grid)
 
 
-def describe(graph: onnx.ModelProto, columns: int, ai_columns: Sequence[int]) -> dict[str, Any] | None:
+def describe(graph: onnx.ModelProto, columns: int, ai_indices: Sequence[int]) -> dict[str, Any] | None:
     """`evidence` as the manifest has it: height, width, and the bias in logits; None where there is no such output."""
     output = next((output for output in graph.graph.output if output.name == EVIDENCE), None)
-    head = _head(graph, margin_weights(columns, ai_columns))
+    head = _head(graph, margin_weights(columns, ai_indices))
     if output is None or head is None:
         return None
     height, width = (dim.dim_value for dim in output.type.tensor_type.shape.dim[1:])

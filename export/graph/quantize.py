@@ -1,4 +1,4 @@
-"""The same graph in fewer bits, by onnxruntime's own tools; what `fold` added stays as it is."""
+"""The same graph in fewer bits, by onnxruntime's own tools; what `assemble` added stays as it is."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def write_ranges(graph: onnx.ModelProto, pixels: NDArray[np.uint8], method: Meth
     """Measure the range of every activation.
 
     Args:
-        graph: From `fold`.
+        graph: From `assemble`.
         pixels: uint8 `[N, height, width, 3]`, the photos to calibrate on.
         method: How outliers count.
         file: Where the ranges go, for `to_int8`.
@@ -90,11 +90,11 @@ def to_int8(
     """Static QDQ with asymmetric uint8 activations and int8 weights, scaled channel by channel.
 
     Args:
-        graph: From `fold`.
+        graph: From `assemble`.
         ranges: From `write_ranges` by the same method.
         method: As there.
         weight_bits: 8, or 7 for processors that add two products in 16 bits, where 8 overflow (AVX2 without VNNI).
-        in_float: Names of nodes to leave as they are, beside those of `fold` and the head.
+        in_float: Names of nodes to leave as they are, beside those of `assemble` and the head.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "int8.onnx"
@@ -116,8 +116,8 @@ def to_fp16(graph: onnx.ModelProto, *, in_float: Collection[str] = ()) -> onnx.M
     """Weights and activations in float16; the input stays uint8, probabilities and evidence float32.
 
     Args:
-        graph: From `fold`.
-        in_float: Names of nodes to leave as they are, beside those of `fold` and the head.
+        graph: From `assemble`.
+        in_float: Names of nodes to leave as they are, beside those of `assemble` and the head.
     """
     from onnxruntime.transformers.onnx_model import OnnxModel  # puts its own folder on the path
 

@@ -14,7 +14,7 @@ from PIL import Image
 from aiface_runtime.manifest import CenterCrop, Filter, Resize, ResizeShorter, Step
 
 from ..errors import SourceError
-from ..source import Channels, Preparation, first_line
+from ..source import Channels, Preprocessing, first_line
 
 ImageProcessor: TypeAlias = Any  # transformers' processors have no common typed attributes
 
@@ -49,7 +49,7 @@ def read_processor(file: Path) -> ImageProcessor:
         raise SourceError(f"{file}: its {plain} cannot be made ({first_line(error)})") from error
 
 
-def preparation(processor: ImageProcessor, place: str) -> Preparation:
+def preprocessing(processor: ImageProcessor, place: str) -> Preprocessing:
     """What a processor does to a photo, in the manifest's terms.
 
     Raises:
@@ -57,7 +57,7 @@ def preparation(processor: ImageProcessor, place: str) -> Preparation:
     """
     steps, (height, width) = _steps(processor, place)
     channels, scale, offset = _normalisation(processor, height, width, place)
-    return Preparation(steps=steps, height=height, width=width, scale=scale, offset=offset, channels=channels)
+    return Preprocessing(steps=steps, height=height, width=width, scale=scale, offset=offset, channels=channels)
 
 
 def _steps(processor: ImageProcessor, place: str) -> tuple[tuple[Step, ...], tuple[int, int]]:

@@ -18,7 +18,7 @@ from aiface_runtime.manifest import Resize
 from aiface_runtime.preprocess import preprocess
 
 from ..errors import SourceError
-from ..source import Hints, Preparation, Source
+from ..source import Hints, Preprocessing, Source
 from .keras_network import Network, is_saved_model, open_network
 from .labels import ai_labels
 
@@ -45,9 +45,9 @@ class KerasSource(Source):
         return self.network.exporters
 
     def _pixels(self, photo: ImageInput) -> NDArray[np.float32]:
-        pixels = preprocess(load_rgb(photo), self.preparation.steps)
-        ordered = pixels[..., ::-1] if self.preparation.channels == "bgr" else pixels
-        return (ordered * self.preparation.scale + self.preparation.offset).astype(np.float32)
+        pixels = preprocess(load_rgb(photo), self.preprocessing.steps)
+        ordered = pixels[..., ::-1] if self.preprocessing.channels == "bgr" else pixels
+        return (ordered * self.preprocessing.scale + self.preprocessing.offset).astype(np.float32)
 
 
 def is_keras(place: Path) -> bool:
@@ -83,7 +83,7 @@ def read_keras(place: Path, ai_label: Sequence[str] = (), hints: Hints = Hints()
         place=str(place),
         labels=hints.labels,
         ai_labels=meaning,
-        preparation=_preparation(network, hints, place),
+        preprocessing=_preprocessing(network, hints, place),
         head="probabilities",
         record={
             "framework": network.framework,
@@ -118,25 +118,28 @@ def _completed(hints: Hints, record: Mapping[str, Any]) -> Hints:
 
 
 def _check_output(network: Network, labels: Sequence[str], place: Path) -> None:
-    columns, expected = network.columns, "sigmoid" if network.columns == 1 else "softmax"
-    if network.ending != expected:
+    num_outputs, expected = network.num_outputs, "sigmoid" if network.num_outputs == 1 else "softmax"
+    if network.final_activation != expected:
         raise SourceError(
-            f"{place}: its {columns} output(s) end in {network.ending}; one must end in sigmoid, several in softmax"
+            f"{place}: its {num_outputs} output(s) end in {network.final_activation}; "
+            "one must end in sigmoid, several in softmax"
         )
-    if len(labels) != max(2, columns or 0):
-        raise SourceError(f"{place}: --labels names {len(labels)}, its {columns} output(s) need {max(2, columns or 0)}")
+    if len(labels) != max(2, num_outputs or 0):
+        raise SourceError(
+            f"{place}: --labels names {len(labels)}, its {num_outputs} output(s) need {max(2, num_outputs or 0)}"
+        )
 
 
-def _preparation(network: Network, hints: Hints, place: Path) -> Preparation:
+def _preprocessing(network: Network, hints: Hints, place: Path) -> Preprocessing:
     if len(network.shape) != 3 or None in network.shape or network.shape[2] != 3:
         shown = " x ".join("any" if side is None else str(side) for side in network.shape)
         raise SourceError(f"{place}: its input is {shown}, not a fixed height x width x 3")
     height, width = (int(side) for side in network.shape[:2] if side is not None)
-    return Preparation(
+    return Preprocessing(
         steps=(Resize(height, width, hints.resize or "bilinear_no_antialias"),),
         height=height,
         width=width,
-        scale=np.full(3, network.white / 255, dtype=np.float32),
+        scale=np.full(3, network.input_max / 255, dtype=np.float32),
         offset=np.zeros(3, dtype=np.float32),
         channels=hints.channels or "bgr",
         layout="nhwc",

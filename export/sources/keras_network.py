@@ -47,9 +47,9 @@ class Network:
     name: str
     framework: str
     shape: tuple[int | None, ...]
-    white: float
-    columns: int | None
-    ending: str
+    input_max: float
+    num_outputs: int | None
+    final_activation: str
     reference: str
     answers: Callable[[NDArray[np.float32]], NDArray[np.float32]]
     exporters: Mapping[str, Callable[[], onnx.ModelProto]]
@@ -92,9 +92,9 @@ def _open_keras(file: Path) -> Network:
         name=model.name,
         framework="keras",
         shape=shape,
-        white=_white(keras, model),
-        columns=outputs.shape[-1],
-        ending=_ending(keras, model),
+        input_max=_input_max(keras, model),
+        num_outputs=outputs.shape[-1],
+        final_activation=_final_activation(keras, model),
         reference=f"keras on {keras.backend.backend()}, float32",
         answers=lambda pixels: np.asarray(keras.ops.convert_to_numpy(model(pixels, training=False))),
         exporters=exporters,
@@ -128,7 +128,7 @@ def _only(tensors: Any, kind: str, place: Path) -> Any:
     return tensors[0]
 
 
-def _ending(keras: Any, model: Any) -> str:
+def _final_activation(keras: Any, model: Any) -> str:
     layer = model
     while isinstance(layer, keras.Model):
         layer = layer.layers[-1]
@@ -136,7 +136,7 @@ def _ending(keras: Any, model: Any) -> str:
     return str(getattr(function, "__name__", type(layer).__name__)).lower()
 
 
-def _white(keras: Any, model: Any) -> float:
+def _input_max(keras: Any, model: Any) -> float:
     """255 where the first rescaling layer, if there is one, brings 8-bit levels down."""
     for layer in model._flatten_layers():  # noqa: SLF001 also those of models within the model
         if isinstance(layer, keras.layers.Rescaling):
@@ -176,16 +176,16 @@ def _open_saved_model(folder: Path) -> Network:
         name=folder.resolve().name,
         framework="tensorflow",
         shape=shape,
-        white=1.0,  # its graph does not tell a rescaling from any other product
-        columns=answer.shape[-1],
-        ending=_frozen_ending(signature),
+        input_max=1.0,  # its graph does not tell a rescaling from any other product
+        num_outputs=answer.shape[-1],
+        final_activation=_frozen_final_activation(signature),
         reference="the SavedModel's serving signature by tensorflow, float32",
         answers=lambda pixels: np.asarray(serve(tf.constant(pixels))),
         exporters={"tf2onnx": lambda: _by_tf2onnx(serve, shape)},
     )
 
 
-def _frozen_ending(signature: Any) -> str:
+def _frozen_final_activation(signature: Any) -> str:
     """The operation behind a graph's output, looked for where calls are inlined."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 

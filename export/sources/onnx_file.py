@@ -22,8 +22,8 @@ from aiface_runtime.manifest import KEY
 
 from ..errors import SourceError
 from ..graph.assemble import SQUASHING
-from ..source import Head, Layout, Preparation, Source, first_line
-from .image_processor import ImageProcessor, preparation, read_processor
+from ..source import Head, Layout, Preprocessing, Source, first_line
+from .image_processor import ImageProcessor, preprocessing, read_processor
 from .labels import ai_labels, labels_of
 
 _OLDEST_OPSET = 13  # the first whose Softmax works on one axis; older files are brought up
@@ -58,7 +58,7 @@ class OnnxSource(Source):
     def raw_answer(self, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the file answers to one uint8 RGB photo `[H, W, 3]`: float32 `[1, C]`."""
         pixels = self.processor(Image.fromarray(photo), return_tensors="np")["pixel_values"].astype(np.float32)
-        if self.preparation.layout == "nhwc":
+        if self.preprocessing.layout == "nhwc":
             pixels = pixels.transpose(0, 2, 3, 1)
         answers: NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: pixels})[0]
         rows: NDArray[np.float32] = answers.reshape(1, -1)
@@ -95,13 +95,13 @@ def read_onnx(file: Path, processor_file: Path, config_file: Path, ai_label: Seq
     model = _load(file)
     processor, config = read_processor(processor_file), _config(config_file)
     labels = labels_of(config, str(config_file))
-    prepared = replace(preparation(processor, str(processor_file)), layout=_layout(model, file))
+    prepared = replace(preprocessing(processor, str(processor_file)), layout=_layout(model, file))
     _free_batch(model, prepared, file)
     source = OnnxSource(
         place=str(file),
         labels=labels,
         ai_labels=tuple(ai_labels(labels, ai_label)),
-        preparation=prepared,
+        preprocessing=prepared,
         head="logits",
         record={
             "framework": "onnx",
@@ -169,7 +169,7 @@ def _layout(model: onnx.ModelProto, file: Path) -> Layout:
     raise SourceError(f"{file}: its input is {sides}, not [N, 3, H, W] or [N, H, W, 3]")
 
 
-def _free_batch(model: onnx.ModelProto, prepared: Preparation, file: Path) -> None:
+def _free_batch(model: onnx.ModelProto, prepared: Preprocessing, file: Path) -> None:
     """Leave the batch size open, where the file fixed it, and the sides as the processor makes them."""
     wanted = [3, prepared.height, prepared.width] if prepared.layout == "nchw" else [prepared.height, prepared.width, 3]
     value = _pixels_input(model, file)

@@ -11,7 +11,7 @@ import numpy as np
 from aiface_runtime.manifest import FILTERS, CenterCropToEven, Resize, ResizeShorter, Step
 
 from ..errors import SourceError
-from ..source import Preparation, first_line
+from ..source import Preprocessing, first_line
 from .image_processor import ImageProcessor
 
 
@@ -43,7 +43,7 @@ def read_timm_processor(folder: Path) -> ImageProcessor:
         raise SourceError(f"{folder}: its timm transforms cannot be made ({first_line(error)})") from error
 
 
-def timm_preparation(processor: ImageProcessor, place: str) -> Preparation:
+def timm_preprocessing(processor: ImageProcessor, place: str) -> Preprocessing:
     """What the transforms do to a photo.
 
     Raises:
@@ -59,7 +59,7 @@ def timm_preparation(processor: ImageProcessor, place: str) -> Preparation:
     if not steps or not isinstance(steps[-1], CenterCropToEven):
         raise SourceError(f"{place}: its transforms do not bring photos to one size")
     mean, std = (np.asarray(values, dtype=np.float64) for values in (normalize.mean, normalize.std))
-    return Preparation(
+    return Preprocessing(
         steps=steps,
         height=steps[-1].height,
         width=steps[-1].width,

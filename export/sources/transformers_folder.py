@@ -21,9 +21,9 @@ from aiface_runtime.images import ImageInput, load_rgb
 
 from ..errors import SourceError
 from ..source import Source, first_line
-from .image_processor import ImageProcessor, preparation, read_processor
+from .image_processor import ImageProcessor, preprocessing, read_processor
 from .labels import ai_labels, labels_of
-from .timm_transforms import is_timm, read_timm_processor, timm_preparation
+from .timm_transforms import is_timm, read_timm_processor, timm_preprocessing
 from .torch_exporter import by_dynamo
 
 OPSET = 18
@@ -71,7 +71,7 @@ class TransformersSource(Source):
             return onnx.load(Path(folder) / "model.onnx")
 
     def _by_dynamo(self) -> onnx.ModelProto:
-        shape = (3, self.preparation.height, self.preparation.width)
+        shape = (3, self.preprocessing.height, self.preprocessing.width)
         return by_dynamo(self.model, shape, OPSET, argument="pixel_values")
 
 
@@ -107,7 +107,7 @@ def read_transformers(folder: Path, ai_label: Sequence[str] = (), place: str = "
         place=place or str(folder),
         labels=labels,
         ai_labels=tuple(ai_labels(labels, ai_label)),
-        preparation=(timm_preparation if timm else preparation)(processor, str(folder)),
+        preprocessing=(timm_preprocessing if timm else preprocessing)(processor, str(folder)),
         head="logits",
         record={
             "framework": "transformers",
@@ -169,6 +169,6 @@ def _notes(folder: Path) -> dict[str, Any]:
                 notes[name] = json.loads(file.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise SourceError(f"{file}: not JSON ({error}); make it again or remove it") from error
-    if "evaluation" in notes and "tiers" not in notes["evaluation"]:
+    if "evaluation" in notes and "conditions" not in notes["evaluation"]:
         raise SourceError(f"{folder / 'evaluation.json'}: not of this version; make it again or remove it")
     return notes

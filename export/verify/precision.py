@@ -41,20 +41,20 @@ _Progress: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class VariantEvaluator:
     """What variants are measured with.
 
     Attributes:
         pixels: uint8 `[N, height, width, 3]`, held-out photos.
         original: float64 `[N, C]`, the original's probabilities.
-        ai_columns: Which of them mean AI-generated.
+        ai_indices: Which of them mean AI-generated.
         targets: int `[N]`, 1 for AI; None where labels are not known.
         unlabelled: Why they are not known.
     """
 
     pixels: NDArray[np.uint8]
     original: Scores
-    ai_columns: Sequence[int]
+    ai_indices: Sequence[int]
     targets: NDArray[np.int_] | None
     unlabelled: str
 
@@ -76,7 +76,7 @@ class Yardstick:
     def _auc(self, answers: Scores) -> float | None:
         if self.targets is None:
             return None
-        return float(roc_auc_score(self.targets, answers[:, self.ai_columns].sum(axis=1)))
+        return float(roc_auc_score(self.targets, answers[:, self.ai_indices].sum(axis=1)))
 
 
 @dataclass
@@ -119,28 +119,32 @@ class Choice:
 
 
 def choose(
-    asked: Precision, graph: onnx.ModelProto, yardstick: Yardstick, calibrating: NDArray[np.uint8], progress: _Progress
+    asked: Precision,
+    graph: onnx.ModelProto,
+    evaluator: VariantEvaluator,
+    calibrating: NDArray[np.uint8],
+    progress: _Progress,
 ) -> Choice:
     """Make what was asked for, and measure it; of several keep the fastest that stands.
 
     Args:
         asked: `auto` tries all.
-        graph: From `fold`, in fp32.
-        yardstick: Of held-out photos.
+        graph: From `assemble`, in fp32.
+        evaluator: Of held-out photos.
         calibrating: uint8 `[N, height, width, 3]`, other photos, for int8.
         progress: Called with a line before each long step.
 
     Raises:
         PrecisionError: What was asked for cannot be made, or loses too much.
     """
-    fp32 = Candidate(graph, yardstick.figures(answers(graph, yardstick.pixels)))
+    fp32 = Candidate(graph, evaluator.figures(answers(graph, evaluator.pixels)))
     made: dict[str, Candidate] = {"fp32": fp32}
     problems: dict[str, PrecisionError] = {}
     for name in ("fp16", "int8"):
         if asked in (name, "auto"):
             try:
                 with quiet():
-                    made[name] = _refined(name, fp32, yardstick, calibrating, progress)
+                    made[name] = _refined(name, fp32, evaluator, calibrating, progress)
             except Exception as error:  # noqa: BLE001 the library's converters fail in every way there is
                 problems[name] = PrecisionError(f"{name} cannot be made of this network ({first_line(error)})")
                 problems[name].__cause__ = error
@@ -149,7 +153,7 @@ def choose(
     if asked != "auto" and not made[asked].passes(fp32):
         raise PrecisionError(_refusal(asked, made[asked], fp32))
     progress(f"measuring the latency of {' and '.join(made)}")
-    times = measure({name: candidate.graph for name, candidate in made.items()}, yardstick.pixels.shape[1:3])
+    times = measure({name: candidate.graph for name, candidate in made.items()}, evaluator.pixels.shape[1:3])
     latency = {name: times[name]["latency_ms"] for name in made}
     standing = [name for name, candidate in made.items() if candidate.passes(fp32) or name == "fp32"]
     chosen = _fastest(standing, latency) if asked == "auto" else asked
@@ -184,31 +188,31 @@ def _refusal(name: str, variant: Candidate, fp32: Candidate) -> str:
 
 
 def _refined(
-    name: str, fp32: Candidate, yardstick: Yardstick, calibrating: NDArray[np.uint8], progress: _Progress
+    name: str, fp32: Candidate, evaluator: VariantEvaluator, calibrating: NDArray[np.uint8], progress: _Progress
 ) -> Candidate:
     """The variant, with so many nodes in float as it needs to pass; with the most of them where none passes."""
     progress(f"making {name}")
     with tempfile.TemporaryDirectory() as folder:
         make, how = _maker(name, fp32, calibrating, Path(folder))
         how["in_float"] = head_nodes(fp32.graph)
-        variant = _measured(make, [], yardstick, how)
+        variant = _measured(make, [], evaluator, how)
         if variant.passes(fp32):
             return variant
         progress(f"{name} loses too much; looking for the layers to leave in float (it may take minutes)")
-        blocks = _worst_first(make, fp32.graph, (calibrating if len(calibrating) else yardstick.pixels)[:_RANKED_ON])
+        blocks = _worst_first(make, fp32.graph, (calibrating if len(calibrating) else evaluator.pixels)[:_RANKED_ON])
         counts = [count for count in _ROUNDS if count <= len(blocks) // 2]
 
         def sparing(count: int) -> Candidate:
-            return _measured(make, [node for block in blocks[:count] for node in block], yardstick, how)
+            return _measured(make, [node for block in blocks[:count] for node in block], evaluator, how)
 
         if not counts or not (most := sparing(counts[-1])).passes(fp32):
             return most if counts else variant  # where the most does not help, nothing less does
         return next((fewer for count in counts[:-1] if (fewer := sparing(count)).passes(fp32)), most)
 
 
-def _measured(make: _Make, in_float: Sequence[str], yardstick: Yardstick, how: dict[str, Any]) -> Candidate:
+def _measured(make: _Make, in_float: Sequence[str], evaluator: VariantEvaluator, how: dict[str, Any]) -> Candidate:
     graph = make(in_float)
-    figures = yardstick.figures(answers(graph, yardstick.pixels))
+    figures = evaluator.figures(answers(graph, evaluator.pixels))
     return Candidate(graph, figures, how | {"in_float": [*how["in_float"], *in_float]})
 
 

@@ -22,59 +22,59 @@ _FILTERS = (
 
 
 @dataclass(frozen=True)
-class PhotoChain:
+class Augmentation:
     """Crop, style, resample, recode; then the network's square size.
 
     Attributes:
         size: Side of the square result, in pixels. Crops make faces larger than whole photos show them; a somewhat
             smaller size than in use makes up for that (Touvron et al., "Fixing the train-test resolution discrepancy",
             2019).
-        gentle: Share of the examples that are only cropped a little, shrunk a little and recoded well, so that fine
+        weak: Share of the examples that are only cropped a little, shrunk a little and recoded well, so that fine
             traces survive to be learned; the others go through everything.
-        gentle_pairs: The same of twin pairs, at the start of a run and at its end.
-        level: Larger photos are first shrunk to a random shorter side from the first to the second of these, in
+        weak_pairs: The same of twin pairs, at the start of a run and at its end.
+        resize_range: Larger photos are first shrunk to a random shorter side from the first to the second of these, in
             pixels, so that a source's resolution says less of it; None for photos as they are.
         min_area: Smallest share of the photo's area that a crop keeps, in the full chain.
         small: Shortest side that the full chain may shrink a photo to, in pixels.
         recode: Chance of a JPEG or WebP pass; the full chain may do two.
         style: Chance of each tonal change (exposure, contrast, colour, gamma and temperature).
-        tone: Chance of taking on the tone of another photo, of either label: cinematic becomes plain.
+        colour_transfer: Chance of taking on the tone of another photo, of either label: cinematic becomes plain.
     """
 
     size: int = 224
-    gentle: float = 0.0
-    gentle_pairs: tuple[float, float] = (0.6, 0.0)
-    level: tuple[int, int] | None = None
+    weak: float = 0.0
+    weak_pairs: tuple[float, float] = (0.6, 0.0)
+    resize_range: tuple[int, int] | None = None
     min_area: float = 0.35
     small: int = 96
     recode: float = 0.6
     style: float = 0.4
-    tone: float = 0.0
+    colour_transfer: float = 0.0
 
     def __post_init__(self) -> None:
-        if np.shape(self.gentle_pairs) != (2,):
+        if np.shape(self.weak_pairs) != (2,):
             raise TypeError("gentle_pairs: two shares, at the start and at the end")
 
     def __call__(
-        self, image: Image.Image, rng: np.random.Generator, *, gentle: bool = False, other: Image.Image | None = None
+        self, image: Image.Image, rng: np.random.Generator, *, weak: bool = False, other: Image.Image | None = None
     ) -> Image.Image:
         """Turn an RGB photo of any size into a `size` x `size` training example; `other` may lend its tone."""
-        if other and rng.random() < self.tone:
+        if other and rng.random() < self.colour_transfer:
             image = _in_the_tone_of(other, image, rng.uniform(0.4, 1.0))
-        if self.level and (level := _between(*self.level, rng)) < min(image.size):
-            image = _to_shorter(image, level, rng)
+        if self.resize_range and (resize_range := _between(*self.resize_range, rng)) < min(image.size):
+            image = _to_shorter(image, resize_range, rng)
         if rng.random() < 0.5:
             image = ImageOps.mirror(image)
-        chain = self._gently if gentle else self._fully
-        return chain(image, rng).resize((self.size, self.size), Image.Resampling.BICUBIC)
+        augmentation = self._weakly if weak else self._strongly
+        return augmentation(image, rng).resize((self.size, self.size), Image.Resampling.BICUBIC)
 
-    def _gently(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    def _weakly(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         image = _crop(image, 0.7, rng)
         image = _style(image, self.style / 2, rng)
         image = _resample(image, round(0.75 * min(image.size)), min(image.size), rng)
         return _recode(image, 75, rng) if rng.random() < self.recode else image
 
-    def _fully(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    def _strongly(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         image = _crop(image, self.min_area, rng)
         image = _style(image, self.style, rng)
         if rng.random() < self.recode / 2:  # a first life: recoded before it is resized
@@ -162,7 +162,7 @@ def _frame(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     if rng.random() >= 0.05:
         return image
     left, top, right, bottom = (int(rng.uniform(0.0, 0.1) * min(image.size)) for _ in range(4))
-    colour = tuple(int(level) for level in rng.integers(0, 256, size=3))
+    colour = tuple(int(resize_range) for resize_range in rng.integers(0, 256, size=3))
     return ImageOps.expand(image, (left, top, right, bottom), fill=colour)
 
 

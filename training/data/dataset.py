@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 from aiface_evaluation.dataset import Sample
 from aiface_runtime.images import load_rgb
 
-from .augmentation import PhotoChain
-from .sampling import Draw
+from .augmentation import Augmentation
+from .sampling import SampledExample
 
 Example: TypeAlias = dict[str, Any]
 
@@ -28,17 +28,17 @@ class TrainPhotos(Dataset[Example]):
         chain: What each goes through.
     """
 
-    def __init__(self, samples: Sequence[Sample], chain: PhotoChain) -> None:
-        self.samples, self._chain = samples, chain
+    def __init__(self, samples: Sequence[Sample], augmentation: Augmentation) -> None:
+        self.samples, self._chain = samples, augmentation
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, draw: Draw) -> Example:
+    def __getitem__(self, draw: SampledExample) -> Example:
         sample = self.samples[draw.sample]
         rng = np.random.default_rng(draw.seed)
-        other = self._glance(int(rng.integers(len(self.samples)))) if self._chain.tone else None
-        photo = self._chain(Image.fromarray(load_rgb(sample.path)), rng, gentle=draw.gentle, other=other)
+        other = self._glance(int(rng.integers(len(self.samples)))) if self._chain.colour_transfer else None
+        photo = self._chain(Image.fromarray(load_rgb(sample.path)), rng, weak=draw.weak, other=other)
         return {"pixels": np.asarray(photo), "label": sample.target}
 
     def _glance(self, index: int) -> Image.Image:

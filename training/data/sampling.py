@@ -13,21 +13,21 @@ from torch.utils.data import Sampler
 from aiface_evaluation.dataset import Sample
 
 
-class Draw(NamedTuple):
+class SampledExample(NamedTuple):
     """One example of a run.
 
     Attributes:
         sample: Its index.
         seed: Of its augmentation.
-        gentle: Whether it goes through the gentle chain.
+        weak: Whether it goes through the gentle chain.
     """
 
     sample: int
     seed: int
-    gentle: bool
+    weak: bool
 
 
-class PairedDraws(Sampler[Draw]):
+class PairedSampler(Sampler[SampledExample]):
     """AI and real photos by turns, each source weighing the square root of its size.
 
     A twin is followed by its original under the same augmentation, so that the decoder's trace is all that tells the
@@ -38,9 +38,9 @@ class PairedDraws(Sampler[Draw]):
     Args:
         samples: Photos of both labels.
         count: Examples in all, an even number.
-        twins: Share of the AI photos that are twins, if there are any; 0 to 1.
-        gentle: Share of the examples that are gentle; 0 to 1.
-        gentle_pairs: Share of the pairs that are gentle at the start and at the end; 0 to 1.
+        reconstructions: Share of the AI photos that are twins, if there are any; 0 to 1.
+        weak: Share of the examples that are gentle; 0 to 1.
+        weak_pairs: Share of the pairs that are gentle at the start and at the end; 0 to 1.
         seed: Of every draw.
     """
 
@@ -49,44 +49,46 @@ class PairedDraws(Sampler[Draw]):
         samples: Sequence[Sample],
         count: int,
         *,
-        twins: float,
-        gentle: float,
-        gentle_pairs: tuple[float, float],
+        reconstructions: float,
+        weak: float,
+        weak_pairs: tuple[float, float],
         seed: int,
     ) -> None:
         self._count, self._seed = count, seed
-        self._gentle, self._gentle_pairs = gentle, gentle_pairs
+        self._weak, self._weak_pairs = weak, weak_pairs
         weights = balanced_weights(samples)
         place = {sample.path: index for index, sample in enumerate(samples)}
-        self._twins: defaultdict[int, list[int]] = defaultdict(list)
+        self._reconstructions: defaultdict[int, list[int]] = defaultdict(list)
         for index, sample in enumerate(samples):
             if sample.original in place:
-                self._twins[place[sample.original]].append(index)
-        made = {index for group in self._twins.values() for index in group}
+                self._reconstructions[place[sample.original]].append(index)
+        made = {index for group in self._reconstructions.values() for index in group}
         indices = np.arange(len(samples))
         is_ai = np.array([sample.label == "ai" for sample in samples])
-        is_made, has_twin = np.isin(indices, list(made)), np.isin(indices, list(self._twins))
+        is_made, has_twin = np.isin(indices, list(made)), np.isin(indices, list(self._reconstructions))
         self._real, self._ai = _normalised(weights * ~is_ai), _normalised(weights * (is_ai & ~is_made))
         self._originals = _normalised(weights * has_twin)
-        self._share = twins if made else 0.0
+        self._share = reconstructions if made else 0.0
         if not self._ai.any():  # nothing but twins
             self._share = 1.0
 
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[SampledExample]:
         rng = np.random.default_rng(self._seed)
         for done in range(0, self._count, 2):
             if rng.random() < self._share:
                 original = int(rng.choice(len(self._originals), p=self._originals))
-                twin = self._twins[original][rng.integers(len(self._twins[original]))]
-                share = np.interp(done, (0, self._count), self._gentle_pairs)
-                gentle, seed = bool(rng.random() < share), _seed(rng)
-                yield from (Draw(twin, seed, gentle), Draw(original, seed, gentle))
+                twin = self._reconstructions[original][rng.integers(len(self._reconstructions[original]))]
+                share = np.interp(done, (0, self._count), self._weak_pairs)
+                weak, seed = bool(rng.random() < share), _seed(rng)
+                yield from (SampledExample(twin, seed, weak), SampledExample(original, seed, weak))
             else:
                 for weights in (self._ai, self._real):
-                    yield Draw(int(rng.choice(len(weights), p=weights)), _seed(rng), bool(rng.random() < self._gentle))
+                    yield SampledExample(
+                        int(rng.choice(len(weights), p=weights)), _seed(rng), bool(rng.random() < self._weak)
+                    )
 
 
 def balanced_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:

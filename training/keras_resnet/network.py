@@ -13,7 +13,7 @@ _WIDTHS = (1, 2, 4, 8)  # of the stages, times the first one's
 _BLOCKS = 2
 
 
-def seed_resnet(width: int = 64, image_size: int = 224) -> keras.Model:
+def reference_resnet(width: int = 64, image_size: int = 224) -> keras.Model:
     """The network of `arsath-sm/face_classification_model1`, with random weights.
 
     A 7 x 7 convolution, four stages of two residual blocks, global average pooling, a dense layer of four times the
@@ -39,10 +39,10 @@ def seed_resnet(width: int = 64, image_size: int = 224) -> keras.Model:
     x = keras.layers.Dropout(0.5)(x)
     # In float32 under any policy: bfloat16 has no more than 128 probabilities between a half and one.
     x = keras.layers.Dense(1, activation="sigmoid", name="real", dtype="float32")(x)
-    return keras.Model(image, x, name="seed_resnet")
+    return keras.Model(image, x, name="reference_resnet")
 
 
-def random_seed_resnet(pictures: Sequence[Image.Image], width: int = 64, image_size: int = 224) -> keras.Model:
+def random_reference_resnet(pictures: Sequence[Image.Image], width: int = 64, image_size: int = 224) -> keras.Model:
     """The same, its answers around a half and clearly different from picture to picture: what exports are proved on.
 
     Args:
@@ -51,7 +51,7 @@ def random_seed_resnet(pictures: Sequence[Image.Image], width: int = 64, image_s
         image_size: As of `seed_resnet`.
     """
     keras.utils.set_random_seed(0)
-    model = seed_resnet(width, image_size)
+    model = reference_resnet(width, image_size)
     sized = [picture.resize((image_size, image_size), Image.Resampling.BILINEAR) for picture in pictures]
     pixels = np.stack([np.asarray(picture, dtype=np.float32)[..., ::-1] / 255 for picture in sized])
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -27,10 +27,10 @@ from aiface_runtime.preprocess import preprocess
 
 from ..checkpoint import has_bfloat16
 from ..data.dataset import Example, TrainPhotos
-from ..data.sampling import Draw, PairedDraws
+from ..data.sampling import PairedSampler, SampledExample
 from ..data.splits import train_and_val
-from ..recipe import SeedRecipe
-from .network import seed_resnet
+from ..recipe import ReferenceRecipe
+from .network import reference_resnet
 
 MODEL = "model.keras"
 LABELS = ("ai", "real")  # what 0 and 1 of the network's sigmoid mean, as in the seed
@@ -41,7 +41,7 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 class _WholePhotos(Dataset[Example]):
     """Photos as the exported model will see them."""
 
-    def __init__(self, samples: Sequence[Sample], recipe: SeedRecipe) -> None:
+    def __init__(self, samples: Sequence[Sample], recipe: ReferenceRecipe) -> None:
         self.samples, self._steps = samples, (Resize(recipe.image_size, recipe.image_size, recipe.resize),)
 
     def __len__(self) -> int:
@@ -67,8 +67,8 @@ class _Progress:
     val_auc: list[float] = field(default_factory=list)
 
 
-def train_seed_resnet(
-    data: Sequence[Path], output: Path, recipe: SeedRecipe, *, resume: bool = False, command: str = ""
+def train_reference_resnet(
+    data: Sequence[Path], output: Path, recipe: ReferenceRecipe, *, resume: bool = False, command: str = ""
 ) -> Path:
     """Train, keep the evaluation with the best AUC on val, and save it in float32.
 
@@ -111,16 +111,16 @@ def train_seed_resnet(
     return output / MODEL
 
 
-def _train(train: Sequence[Sample], val: Sequence[Sample], run: Path, recipe: SeedRecipe) -> _Progress:
+def _train(train: Sequence[Sample], val: Sequence[Sample], run: Path, recipe: ReferenceRecipe) -> _Progress:
     model, progress = _start(run, recipe)
     steps = recipe.samples // recipe.batch_size // recipe.evaluations
     draws = list(
-        PairedDraws(
+        PairedSampler(
             train,
             steps * recipe.evaluations * recipe.batch_size,
-            twins=0.0,
-            gentle=recipe.chain.gentle,
-            gentle_pairs=recipe.chain.gentle_pairs,
+            reconstructions=0.0,
+            weak=recipe.augmentation.weak,
+            weak_pairs=recipe.augmentation.weak_pairs,
             seed=recipe.seed,
         )
     )
@@ -129,21 +129,21 @@ def _train(train: Sequence[Sample], val: Sequence[Sample], run: Path, recipe: Se
         name = f"{done + 1}/{recipe.evaluations}"
         # Dropout's random numbers are no part of a saved state: each stretch begins with its own.
         keras.utils.set_random_seed(recipe.seed + done)
-        progress.losses.append(_learn(model, TrainPhotos(train, recipe.chain), stretch, recipe, name))
+        progress.losses.append(_learn(model, TrainPhotos(train, recipe.augmentation), stretch, recipe, name))
         progress.val_auc.append(_val_auc(model, val, recipe, name))
         progress.evaluations += 1
         _keep(model, progress, run)
     return progress
 
 
-def _start(run: Path, recipe: SeedRecipe) -> tuple[keras.Model, _Progress]:
+def _start(run: Path, recipe: ReferenceRecipe) -> tuple[keras.Model, _Progress]:
     """The last state of a run, the optimizer's included, or random weights."""
     if (file := run / "progress.json").is_file():
         progress = _Progress(**json.loads(file.read_text(encoding="utf-8")))
         return keras.models.load_model(_state(run, progress)), progress
     keras.utils.set_random_seed(recipe.seed)
     with _policy("mixed_bfloat16" if recipe.bf16 and has_bfloat16() else "float32"):
-        model = seed_resnet(recipe.width, recipe.image_size)
+        model = reference_resnet(recipe.width, recipe.image_size)
     # Compiled by the torch backend, it is compiled anew again and again.
     model.compile(keras.optimizers.Adam(recipe.learning_rate), "binary_crossentropy", jit_compile=False)
     return model, _Progress()
@@ -166,7 +166,9 @@ def _keep(model: keras.Model, progress: _Progress, run: Path) -> None:
         file.unlink()
 
 
-def _learn(model: keras.Model, photos: TrainPhotos, draws: Sequence[Draw], recipe: SeedRecipe, name: str) -> float:
+def _learn(
+    model: keras.Model, photos: TrainPhotos, draws: Sequence[SampledExample], recipe: ReferenceRecipe, name: str
+) -> float:
     """One stretch of the run; its mean loss."""
     model.reset_metrics()
     loss = float("nan")
@@ -177,7 +179,7 @@ def _learn(model: keras.Model, photos: TrainPhotos, draws: Sequence[Draw], recip
     return loss
 
 
-def _val_auc(model: keras.Model, val: Sequence[Sample], recipe: SeedRecipe, name: str) -> float:
+def _val_auc(model: keras.Model, val: Sequence[Sample], recipe: ReferenceRecipe, name: str) -> float:
     answers, targets = [], []
     with tqdm(_loader(_WholePhotos(val, recipe), recipe, range(len(val)), 64), desc=f"{name} val") as batches:
         for pixels, target in batches:
@@ -188,12 +190,14 @@ def _val_auc(model: keras.Model, val: Sequence[Sample], recipe: SeedRecipe, name
     return auc
 
 
-def _loader(photos: Dataset[Example], recipe: SeedRecipe, order: Sequence[Any], batch_size: int) -> DataLoader[Any]:
+def _loader(
+    photos: Dataset[Example], recipe: ReferenceRecipe, order: Sequence[Any], batch_size: int
+) -> DataLoader[Any]:
     # One worker: beside two there would be no core left to learn on.
     return DataLoader(photos, batch_size, sampler=order, num_workers=1, collate_fn=_collate(recipe))
 
 
-def _collate(recipe: SeedRecipe) -> Callable[[list[Example]], Batch]:
+def _collate(recipe: ReferenceRecipe) -> Callable[[list[Example]], Batch]:
     """Pixels float32 `[N, size, size, 3]`, 0 to 1, in the network's order; targets float32 `[N, 1]`, 1 for real."""
 
     def collate(examples: list[Example]) -> Batch:
@@ -205,10 +209,10 @@ def _collate(recipe: SeedRecipe) -> Callable[[list[Example]], Batch]:
     return collate
 
 
-def _save_in_float32(best: Path, file: Path, recipe: SeedRecipe) -> None:
+def _save_in_float32(best: Path, file: Path, recipe: ReferenceRecipe) -> None:
     """The same weights in a network that computes in float32 and carries no optimizer."""
     with _policy("float32"):
-        model = seed_resnet(recipe.width, recipe.image_size)
+        model = reference_resnet(recipe.width, recipe.image_size)
     model.set_weights(keras.models.load_model(best, compile=False).get_weights())
     model.save(file)
 

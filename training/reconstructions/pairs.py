@@ -77,7 +77,7 @@ def _cut(photo: Image.Image, size: int) -> Image.Image:
     return photo.crop((0, 0, width, height))
 
 
-def write_twins(
+def write_reconstructions(
     samples: Sequence[Sample],
     autoencoders: Sequence[Path],
     output: Path,

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-Facts = NDArray[np.float64]
+Features = NDArray[np.float64]
 
 _SMALL = 48  # px; too few for blocks, sub-sampled colour or the size of the file to show, enough for what is depicted
 _BANDS = 8
 
 
-def file_facts(data: bytes) -> Facts:
+def file_features(data: bytes) -> Features:
     """Facts of an encoded photo without a look at its pixels.
 
     Returns:
@@ -34,7 +34,7 @@ def file_facts(data: bytes) -> Facts:
     return np.array([size, size / (width * height), *shape, steps[0], steps[-1], sampling, progressive, exif])
 
 
-def saved_facts(image: Image.Image) -> Facts:
+def encoded_features(image: Image.Image) -> Features:
     """Facts of a picture that has no file.
 
     Returns:
@@ -43,13 +43,13 @@ def saved_facts(image: Image.Image) -> Facts:
     return np.array([*image.size, len(encoded(image, 90, 0))], dtype=np.float64)
 
 
-def content_facts(image: Image.Image) -> Facts:
+def content_features(image: Image.Image) -> Features:
     """How busy a photo is when it is so small that nothing of its file can show.
 
     Returns:
         float64 `[3]`, those of `saved_facts` at 48 x 48 px.
     """
-    return saved_facts(image.resize((_SMALL, _SMALL), Image.Resampling.BOX))
+    return encoded_features(image.resize((_SMALL, _SMALL), Image.Resampling.BOX))
 
 
 def encoded(image: Image.Image, quality: int, subsampling: int) -> bytes:
@@ -59,7 +59,7 @@ def encoded(image: Image.Image, quality: int, subsampling: int) -> bytes:
     return buffer.getvalue()
 
 
-def grid_traces(image: Image.Image) -> Facts:
+def grid_traces(image: Image.Image) -> Features:
     """How strongly a block codec's grid shows, along either axis, at its own size and at any other.
 
     The mean absolute difference of neighbouring columns (rows) jumps where blocks meet (Fan and de Queiroz,
@@ -73,7 +73,7 @@ def grid_traces(image: Image.Image) -> Facts:
     return np.concatenate([_grid(np.abs(np.diff(plane, axis=1)).mean(axis=0)) for plane in (luma, luma.T)])
 
 
-def _grid(profile: Facts) -> Facts:
+def _grid(profile: Features) -> Features:
     whole = profile[: len(profile) // 8 * 8].reshape(-1, 8).mean(axis=0)
     smooth = np.convolve(profile, np.full(9, 1 / 9), mode="same")
     spectrum = np.abs(np.fft.rfft((profile - smooth)[4:-4]))
@@ -82,7 +82,7 @@ def _grid(profile: Facts) -> Facts:
     return np.array([whole.max() / max(whole.mean(), 1e-9), whole.argmax(), peaks.max() / max(spectrum.mean(), 1e-9)])
 
 
-def spectrum_traces(image: Image.Image) -> Facts:
+def spectrum_traces(image: Image.Image) -> Features:
     """How much there is of each fineness, in brightness and in colour.
 
     The finest bands tell how large a photo once was and how its colour was sub-sampled. They also tell what is
@@ -99,5 +99,5 @@ def spectrum_traces(image: Image.Image) -> Facts:
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
     ring = np.minimum((2 * radius * _BANDS).astype(int), _BANDS - 1)
     rings = np.stack([np.bincount(ring.ravel(), plane.ravel(), _BANDS) for plane in power]) + 1e-9
-    shares: Facts = np.log(rings / rings.sum(axis=1, keepdims=True)).ravel()
+    shares: Features = np.log(rings / rings.sum(axis=1, keepdims=True)).ravel()
     return shares

@@ -25,10 +25,18 @@ from torch.utils.data import DataLoader, Dataset
 from aiface_evaluation.dataset import Sample
 from aiface_runtime.images import load_rgb
 
-from ..data.augmentation import PhotoChain
-from ..data.sampling import Draw, PairedDraws
+from ..data.augmentation import Augmentation
+from ..data.sampling import PairedSampler, SampledExample
 from ..recipe import Recipe
-from .file_features import Facts, content_facts, encoded, file_facts, grid_traces, saved_facts, spectrum_traces
+from .file_features import (
+    Features,
+    content_features,
+    encoded,
+    encoded_features,
+    file_features,
+    grid_traces,
+    spectrum_traces,
+)
 
 LABEL, CODEC, SIZE = "label", "planted codec", "planted size"
 RAW, CONTENT = "raw files: facts of the file", "raw files: bytes at 48 px"
@@ -36,7 +44,7 @@ FED, GRID, SPECTRUM = "fed: size and bytes", "fed: traces of a codec's grid", "f
 _SHRUNK = 2 / 3
 
 
-def leaks(
+def probe_shortcuts(
     samples: Sequence[Sample], recipe: Recipe, progress: Callable[[Iterable[Any]], Iterable[Any]], *, count: int
 ) -> dict[str, Any]:
     """How well facts tell labels apart, by draws as a run makes them.
@@ -51,13 +59,20 @@ def leaks(
         `samples`, and in `auc` for each of `label`, `planted codec` and `planted size` and for each kind of facts a
         list of the AUC and of its 95 % interval's ends; 0.5 is chance.
     """
-    chain = recipe.chain
+    augmentation = recipe.augmentation
     draws = list(
-        PairedDraws(samples, count, twins=0.0, gentle=chain.gentle, gentle_pairs=chain.gentle_pairs, seed=recipe.seed)
+        PairedSampler(
+            samples,
+            count,
+            reconstructions=0.0,
+            weak=augmentation.weak,
+            weak_pairs=augmentation.weak_pairs,
+            seed=recipe.seed,
+        )
     )
-    drawn = _Drawn(samples, chain)
+    drawn = _Drawn(samples, augmentation)
     loader = DataLoader(drawn, batch_size=None, sampler=draws, num_workers=os.cpu_count() or 1, collate_fn=_as_is)
-    rows: list[dict[str, dict[str, Facts]]] = list(progress(loader))
+    rows: list[dict[str, dict[str, Features]]] = list(progress(loader))
     photos = np.array([draw.sample for draw in draws])
     found = {}
     for case in drawn.cases:
@@ -69,27 +84,27 @@ def leaks(
     return {"samples": count, "auc": found}
 
 
-class _Drawn(Dataset[dict[str, dict[str, Facts]]]):
+class _Drawn(Dataset[dict[str, dict[str, Features]]]):
     """Facts of photos, raw and fed, as they are and as planted."""
 
-    def __init__(self, samples: Sequence[Sample], chain: PhotoChain) -> None:
-        self._samples, self._chain = samples, chain
+    def __init__(self, samples: Sequence[Sample], augmentation: Augmentation) -> None:
+        self._samples, self._chain = samples, augmentation
         self.cases: dict[str, Callable[[Path, bool], bytes]] = {LABEL: _as_it_is, CODEC: _by_codec, SIZE: _by_size}
 
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, draw: Draw) -> dict[str, dict[str, Facts]]:
+    def __getitem__(self, draw: SampledExample) -> dict[str, dict[str, Features]]:
         sample = self._samples[draw.sample]
         return {case: self._facts(file(sample.path, _target(sample, case)), draw) for case, file in self.cases.items()}
 
-    def _facts(self, data: bytes, draw: Draw) -> dict[str, Facts]:
+    def _facts(self, data: bytes, draw: SampledExample) -> dict[str, Features]:
         photo = Image.fromarray(load_rgb(data))
-        fed = self._chain(photo, np.random.default_rng(draw.seed), gentle=draw.gentle)
+        fed = self._chain(photo, np.random.default_rng(draw.seed), weak=draw.weak)
         return {
-            RAW: file_facts(data),
-            CONTENT: content_facts(photo),
-            FED: saved_facts(fed),
+            RAW: file_features(data),
+            CONTENT: content_features(photo),
+            FED: encoded_features(fed),
             GRID: grid_traces(fed),
             SPECTRUM: spectrum_traces(fed),
         }
@@ -119,16 +134,16 @@ def _by_size(path: Path, shrunk: bool) -> bytes:
     return encoded(photo, 85, 2)
 
 
-def _auc(facts: Facts, target: NDArray[np.bool_], photos: NDArray[np.int_], seed: int) -> list[float]:
+def _auc(features: Features, target: NDArray[np.bool_], photos: NDArray[np.int_], seed: int) -> list[float]:
     """Cross-validated, with all draws of a photo in one fold, lest the photo itself be recognised."""
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
     classifier = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.05, random_state=seed)
-    scores = cross_val_predict(classifier, facts, target, groups=photos, cv=folds, method="predict_proba")[:, 1]
+    scores = cross_val_predict(classifier, features, target, groups=photos, cv=folds, method="predict_proba")[:, 1]
     return [float(roc_auc_score(target, scores)), *_interval(target, scores, photos, seed)]
 
 
 def _interval(
-    target: NDArray[np.bool_], scores: Facts, photos: NDArray[np.int_], seed: int, times: int = 200
+    target: NDArray[np.bool_], scores: Features, photos: NDArray[np.int_], seed: int, times: int = 200
 ) -> tuple[float, float]:
     """95 % of bootstrap resamples of photos, not of draws, which are not independent."""
     rng = np.random.default_rng(seed)

@@ -17,7 +17,7 @@ from PIL import Image
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
 
 from aiface_export.cli import main
-from aiface_export.graph.assemble import fold
+from aiface_export.graph.assemble import assemble
 from aiface_export.graph.convert import quiet
 from aiface_export.graph.evidence import add_evidence, describe, margin_weights
 from aiface_export.sources.transformers_folder import read_transformers
@@ -142,7 +142,7 @@ def test_onnxruntimes_fusions_survive(family: str, tmp_path: Path, monkeypatch: 
 
     def optimised() -> Counter[str]:
         with quiet():
-            graph = fold(source.exporters()["optimum"](), source)
+            graph = assemble(source.exporters()["optimum"](), source)
         options = ort.SessionOptions()
         options.log_severity_level = 4
         options.optimized_model_filepath = str(tmp_path / "optimised.onnx")

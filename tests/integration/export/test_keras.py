@@ -63,9 +63,9 @@ def photos(portrait: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
 @pytest.fixture(scope="module")
 def seed(photos: list[Path]) -> Any:
     """Random weights whose answers differ clearly between photos."""
-    from aiface_training.keras_resnet.network import random_seed_resnet
+    from aiface_training.keras_resnet.network import random_reference_resnet
 
-    return random_seed_resnet([Image.open(photo).convert("RGB") for photo in photos[::6]], WIDTH, SIZE)
+    return random_reference_resnet([Image.open(photo).convert("RGB") for photo in photos[::6]], WIDTH, SIZE)
 
 
 def save(model: Any, place: Path) -> Path:

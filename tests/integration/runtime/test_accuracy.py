@@ -21,6 +21,6 @@ def test_auc_on_val_is_what_the_manifest_says(shared_data: Path) -> None:
         [sys.executable, "-P", "-m", "aiface_runtime", "models", "show"], capture_output=True, check=True
     )
     val = json.loads(shown.stdout)["evaluation"]["splits"]["val"]
-    claimed = val.get("tiers", {"clean": val})["clean"]["overall"]  # models of before the tiers have it at the top
+    claimed = val.get("conditions", {"clean": val})["clean"]["overall"]  # models of before the tiers have it at the top
     assert len(records) == claimed["n_real"] + claimed["n_ai"]
     assert auc == pytest.approx(claimed["auc"], abs=0.002)

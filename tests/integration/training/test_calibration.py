@@ -20,7 +20,7 @@ from aiface_evaluation.types import Scores
 from aiface_training.cli import main
 from aiface_training.scorer import CheckpointScorer
 
-TIERS = ("clean", "web", "hard")
+CONDITIONS = ("clean", "web", "hard")
 
 
 def _samples(groups: dict[tuple[str, str], int]) -> list[Sample]:
@@ -67,7 +67,8 @@ def scored() -> tuple[list[Sample], dict[str, np.ndarray]]:
     centre = np.array([means[s.label, s.source if s.label == "real" else s.generator] for s in samples])
     rng = np.random.default_rng(0)
     scores = {
-        tier: expit(rng.normal(centre * shrink, 1.3)) for tier, shrink in zip(TIERS, (1.0, 0.9, 0.5), strict=True)
+        condition: expit(rng.normal(centre * shrink, 1.3))
+        for condition, shrink in zip(CONDITIONS, (1.0, 0.9, 0.5), strict=True)
     }
     return samples, scores
 
@@ -80,23 +81,23 @@ def test_operating_points_keep_their_promises(scored: tuple[list[Sample], dict[s
     candid = np.array([s.generator == "candid" for s in samples])
     balanced, rarely, eagerly = (points[name] for name in ("balanced", "low_false_alarm", "high_recall"))
 
-    def accused(threshold: float, mask: np.ndarray, tier: str) -> float:
-        return float((scores[tier][mask] >= threshold).mean())
+    def accused(threshold: float, mask: np.ndarray, condition: str) -> float:
+        return float((scores[condition][mask] >= threshold).mean())
 
-    everyday = [(mask, tier) for mask in (real, studio) for tier in ("clean", "web")]
+    everyday = [(mask, condition) for mask in (real, studio) for condition in ("clean", "web")]
     limits = [0.02, 0.02, 0.05, 0.05]
     kept = [accused(balanced["ai_from"], *at) <= limit for at, limit in zip(everyday, limits, strict=True)]
     lower = [accused(balanced["ai_from"] - 2e-5, *at) <= limit for at, limit in zip(everyday, limits, strict=True)]
     assert all(kept)
     assert not all(lower), "no lower threshold does it"
     assert balanced["real_below"] <= balanced["ai_from"]
-    for tier in ("clean", "web"):
-        assert (scores[tier][~real] < balanced["real_below"]).mean() <= 0.1
-        assert (scores[tier][candid] < balanced["real_below"]).mean() <= 0.5
-    for tier in TIERS:
-        called = int((scores[tier][real] >= rarely["ai_from"]).sum())
+    for condition in ("clean", "web"):
+        assert (scores[condition][~real] < balanced["real_below"]).mean() <= 0.1
+        assert (scores[condition][candid] < balanced["real_below"]).mean() <= 0.5
+    for condition in CONDITIONS:
+        called = int((scores[condition][real] >= rarely["ai_from"]).sum())
         assert beta.ppf(0.95, called + 1, real.sum() - called) <= 0.01
-        assert (scores[tier][~real] < eagerly["real_below"]).mean() <= 0.05
+        assert (scores[condition][~real] < eagerly["real_below"]).mean() <= 0.05
     assert rarely["ai_from"] >= balanced["ai_from"]
     assert eagerly["real_below"] == eagerly["ai_from"]
 
@@ -105,9 +106,9 @@ def test_operating_points_say_what_they_do(scored: tuple[list[Sample], dict[str,
     samples, scores = scored
     real = np.array([s.label == "real" for s in samples])
     for point in operating_points(scores, samples).values():
-        assert point["measured"].keys() == set(TIERS)
-        for tier, measured in point["measured"].items():
-            p_ai, low, high = scores[tier], point["real_below"], point["ai_from"]
+        assert point["measured"].keys() == set(CONDITIONS)
+        for condition, measured in point["measured"].items():
+            p_ai, low, high = scores[condition], point["real_below"], point["ai_from"]
             assert measured["false_positive_rate"] == pytest.approx((p_ai[real] >= high).mean())
             assert measured["true_positive_rate"] == pytest.approx((p_ai[~real] >= high).mean())
             assert measured["uncertain"] == pytest.approx(((p_ai >= low) & (p_ai < high)).mean())
@@ -153,11 +154,11 @@ def test_calibrating_folds_slope_and_bias_into_the_checkpoint(checkpoint: Path, 
     record = json.loads((made / "aiface.json").read_text())
     slope, bias = (record["calibration"][name] for name in ("slope", "bias"))
     val = [sample for sample in read_samples(painted) if sample.split == "val"]
-    before, after = (score(folder, val, TIERS) for folder in (checkpoint, made))
-    for tier in TIERS:
-        np.testing.assert_allclose(logit(after[tier]), slope * logit(before[tier]) + bias, atol=1e-3)
+    before, after = (score(folder, val, CONDITIONS) for folder in (checkpoint, made))
+    for condition in CONDITIONS:
+        np.testing.assert_allclose(logit(after[condition]), slope * logit(before[condition]) + bias, atol=1e-3)
     assert record["calibration"]["ece_after"] < record["calibration"]["ece_before"]
-    assert all(point["measured"].keys() == set(TIERS) for point in record["operating_points"].values())
+    assert all(point["measured"].keys() == set(CONDITIONS) for point in record["operating_points"].values())
     assert record["training"]["commands"][0].startswith("aiface-train calibrate")
     processors = [json.loads((folder / "preprocessor_config.json").read_text()) for folder in (checkpoint, made)]
     assert processors[0] == processors[1]

@@ -25,8 +25,8 @@ from aiface_evaluation.errors import DataError
 from aiface_export.cli import main as export
 from aiface_runtime import Classifier
 from aiface_training.cli import main
-from aiface_training.data.augmentation import PhotoChain
-from aiface_training.data.sampling import PairedDraws
+from aiface_training.data.augmentation import Augmentation
+from aiface_training.data.sampling import PairedSampler
 from aiface_training.data.splits import train_and_val
 
 # transformers' Trainer and the exporters warn of their own futures.
@@ -46,14 +46,14 @@ weight_decay = 0.0
 label_smoothing = 0.0
 freeze = ["mobilenet_v2.conv_stem."]
 evaluations = 2
-twins = 0.5
+reconstructions = 0.5
 cutmix = 0.5
 bf16 = false
 seed = 1
 licence = "Apache-2.0"
 limits = "For tests."
-[chain]
-gentle = 0.5
+[augmentation]
+weak = 0.5
 """
 
 
@@ -87,7 +87,7 @@ def test_finetune_evaluate_export_predict(
 
     assert main(["evaluate", str(run), str(painted), "-o", str(run / "evaluation.json")]) == 0
     figures = json.loads((run / "evaluation.json").read_text())["splits"]["val"]
-    overall = figures["tiers"]["clean"]["overall"]
+    overall = figures["conditions"]["clean"]["overall"]
     assert overall["auc"] > 0.9, "a missing colour is easy"
     for file_name in ("evaluation.md", "evaluation-reliability.png", "evaluation-roc.png", "evaluation-generators.png"):
         assert (run / file_name).stat().st_size > 1000
@@ -107,8 +107,8 @@ def test_finetune_evaluate_export_predict(
 
     assert main(["evaluate", str(file), str(painted), "--format", "json"]) == 0
     again = json.loads(capsys.readouterr().out.partition("{")[2].join(["{", ""]))
-    for tier, found in again["splits"]["val"]["tiers"].items():
-        expected = figures["tiers"][tier]
+    for condition, found in again["splits"]["val"]["conditions"].items():
+        expected = figures["conditions"][condition]
         assert found["overall"]["auc"] == pytest.approx(expected["overall"]["auc"], abs=1e-3)
         assert found["overall"]["points"] == expected["overall"]["points"], "thresholds came along"
     assert "For tests." in card
@@ -189,12 +189,12 @@ def test_the_shared_backbone_fits(shared_data: Path) -> None:
 
 
 def test_the_chain_makes_one_size_and_repeats_with_its_seed(painted: Path) -> None:
-    chain = PhotoChain(size=64)
+    augmentation = Augmentation(size=64)
     for path in sorted((painted / "val" / "real").iterdir()):
         with Image.open(path) as photo:
-            made = [chain(photo.convert("RGB"), np.random.default_rng(seed)) for seed in (1, 1, 2)]
-            gentle = chain(photo.convert("RGB"), np.random.default_rng(1), gentle=True)
-        assert {image.size for image in (*made, gentle)} == {(64, 64)}
+            made = [augmentation(photo.convert("RGB"), np.random.default_rng(seed)) for seed in (1, 1, 2)]
+            weak = augmentation(photo.convert("RGB"), np.random.default_rng(1), weak=True)
+        assert {image.size for image in (*made, weak)} == {(64, 64)}
         assert made[0].tobytes() == made[1].tobytes()
         assert made[0].tobytes() != made[2].tobytes()
 
@@ -206,7 +206,7 @@ def test_draws_are_balanced_by_label_and_softened_by_source() -> None:
     ]
     drawn = Counter(
         (samples[draw.sample].label, samples[draw.sample].source)
-        for draw in PairedDraws(samples, 4000, twins=0.5, gentle=1.0, gentle_pairs=(1.0, 1.0), seed=1)
+        for draw in PairedSampler(samples, 4000, reconstructions=0.5, weak=1.0, weak_pairs=(1.0, 1.0), seed=1)
     )
     assert drawn["ai", "c"] == 2000
     assert drawn["real", "a"] == pytest.approx(1500, rel=0.1)  # three times b's, the square root of nine times as many
@@ -215,16 +215,16 @@ def test_draws_are_balanced_by_label_and_softened_by_source() -> None:
 
 def test_a_twin_comes_with_its_original_under_the_same_chain() -> None:
     reals = [Sample(Path(f"r{n}"), "real", "r") for n in range(20)]
-    twins = [Sample(Path(f"t{n}"), "ai", "t", original=Path(f"r{n}")) for n in range(10)]
-    samples = [*reals, *twins, *(Sample(Path(f"a{n}"), "ai", "a") for n in range(10))]
-    draws = list(PairedDraws(samples, 4000, twins=0.4, gentle=0.0, gentle_pairs=(0.5, 0.0), seed=1))
-    assert draws == list(PairedDraws(samples, 4000, twins=0.4, gentle=0.0, gentle_pairs=(0.5, 0.0), seed=1))
+    reconstructions = [Sample(Path(f"t{n}"), "ai", "t", original=Path(f"r{n}")) for n in range(10)]
+    samples = [*reals, *reconstructions, *(Sample(Path(f"a{n}"), "ai", "a") for n in range(10))]
+    draws = list(PairedSampler(samples, 4000, reconstructions=0.4, weak=0.0, weak_pairs=(0.5, 0.0), seed=1))
+    assert draws == list(PairedSampler(samples, 4000, reconstructions=0.4, weak=0.0, weak_pairs=(0.5, 0.0), seed=1))
     pairs = [pair for pair in zip(draws[::2], draws[1::2], strict=True) if samples[pair[0].sample].original]
     assert len(pairs) == pytest.approx(800, rel=0.1)
     assert all(samples[twin.sample].original == samples[real.sample].path for twin, real in pairs)
     assert all(twin[1:] == real[1:] for twin, real in pairs)
-    assert sum(draw.gentle for draw in draws) == 2 * sum(twin.gentle for twin, _ in pairs), "only pairs are gentle"
-    early, late = (sum(twin.gentle for twin, _ in half) for half in (pairs[:400], pairs[400:]))
+    assert sum(draw.weak for draw in draws) == 2 * sum(twin.weak for twin, _ in pairs), "only pairs are gentle"
+    early, late = (sum(twin.weak for twin, _ in half) for half in (pairs[:400], pairs[400:]))
     assert early > 1.5 * late > 0
 
 

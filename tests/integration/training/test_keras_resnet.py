@@ -45,7 +45,7 @@ bf16 = false
 seed = 1
 licence = "Apache-2.0"
 limits = "For tests."
-[chain]
+[augmentation]
 style = 0.0
 """
 
@@ -60,7 +60,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(painted: Path, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "seed"
-    assert main(["seed-resnet", str(painted), "-o", str(folder), "--recipe", str(recipe)]) == 0
+    assert main(["reference-resnet", str(painted), "-o", str(folder), "--recipe", str(recipe)]) == 0
     return folder
 
 
@@ -71,7 +71,7 @@ def test_it_learns_and_says_how(trained: Path) -> None:
     assert len(losses) == len(aucs) == 4
     assert losses[-1] < 0.6 * losses[0]
     assert max(aucs) > 0.9, "a missing colour is easy"
-    assert record["training"]["commands"][0].startswith("aiface-train seed-resnet")
+    assert record["training"]["commands"][0].startswith("aiface-train reference-resnet")
     assert record["training"]["recipe"]["width"] == 4
 
 
@@ -79,7 +79,7 @@ def test_it_is_exported_and_evaluated_like_the_others(trained: Path, painted: Pa
     file, figures = tmp_path / "seed.onnx", tmp_path / "figures.json"
     assert export([str(trained / "model.keras"), "-o", str(file), "--labels", "ai,real"]) == 0
     assert main(["evaluate", str(file), str(painted), "-o", str(figures)]) == 0
-    auc = json.loads(figures.read_text())["splits"]["val"]["tiers"]["clean"]["overall"]["auc"]
+    auc = json.loads(figures.read_text())["splits"]["val"]["conditions"]["clean"]["overall"]["auc"]
     record = json.loads((trained / "aiface.json").read_text())
     assert auc == pytest.approx(max(record["training"]["val_auc"]), abs=0.02), "the same weights, fed the same pixels"
     photos = [sample.path for sample in read_samples(painted) if sample.split == "val"]
@@ -101,9 +101,9 @@ def test_the_record_says_what_the_file_does_not(trained: Path, tmp_path: Path) -
     from aiface_export.sources import open_source
 
     source = open_source(str(trained / "model.keras"))
-    assert (source.labels, source.ai_labels, source.preparation.channels) == (("ai", "real"), ("ai",), "bgr")
+    assert (source.labels, source.ai_labels, source.preprocessing.channels) == (("ai", "real"), ("ai",), "bgr")
     told = open_source(str(trained / "model.keras"), hints=Hints(channels="rgb", resize="bicubic"))
-    assert (told.preparation.channels, told.preparation.steps[0].filter) == ("rgb", "bicubic")
+    assert (told.preprocessing.channels, told.preprocessing.steps[0].filter) == ("rgb", "bicubic")
     other = tmp_path / "other.keras"
     other.write_bytes((trained / "model.keras").read_bytes())
     (tmp_path / "aiface.json").write_bytes((trained / "aiface.json").read_bytes())
@@ -123,7 +123,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
 ) -> None:
     from aiface_training.keras_resnet import train as seed_training
 
-    command = ["seed-resnet", str(painted), "-o", str(tmp_path / "seed"), "--recipe", str(recipe)]
+    command = ["reference-resnet", str(painted), "-o", str(tmp_path / "seed"), "--recipe", str(recipe)]
     measure, measured = seed_training._val_auc, []
 
     def fail_at_the_third(*args: Any) -> float:
@@ -149,22 +149,22 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
 
 
 def test_bfloat16_keeps_float32_weights(painted: Path, recipe: Path, tmp_path: Path) -> None:
-    from aiface_training.keras_resnet.train import _policy, seed_resnet
-    from aiface_training.recipe import SeedRecipe, load_recipe
+    from aiface_training.keras_resnet.train import _policy, reference_resnet
+    from aiface_training.recipe import ReferenceRecipe, load_recipe
 
     with _policy("mixed_bfloat16"):
-        model = seed_resnet(4, 32)
+        model = reference_resnet(4, 32)
     assert {str(weight.dtype) for weight in model.weights} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
     assert np.asarray(model.predict(np.zeros((1, 32, 32, 3)), verbose=0)).dtype == np.float32
-    assert load_recipe("seed_resnet", SeedRecipe).width == 64
+    assert load_recipe("reference_resnet", ReferenceRecipe).width == 64
 
 
 def test_too_few_samples_is_one_line(
     painted: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["seed-resnet", str(painted), "-o", str(tmp_path / "seed"), "--recipe", str(recipe)]
+    command = ["reference-resnet", str(painted), "-o", str(tmp_path / "seed"), "--recipe", str(recipe)]
     assert main([*command, "--set", "samples=24"]) == 1
     assert "24 samples" in capsys.readouterr().err
-    assert main(["seed-resnet", "nowhere", "-o", str(tmp_path / "seed")]) == 1
+    assert main(["reference-resnet", "nowhere", "-o", str(tmp_path / "seed")]) == 1
     assert not (tmp_path / "seed").exists()

@@ -19,9 +19,9 @@ from aiface_training.reconstructions.small_autoencoder import Design, train_auto
 
 
 def test_twins_are_the_train_reals_and_no_others(shared_data: Path, painted: Path, tmp_path: Path) -> None:
-    made, size = tmp_path / "twins", 96
+    made, size = tmp_path / "reconstructions", 96
     command = [
-        "twins",
+        "reconstructions",
         str(painted),
         "--size",
         str(size),
@@ -32,10 +32,10 @@ def test_twins_are_the_train_reals_and_no_others(shared_data: Path, painted: Pat
     photos = [sample for sample in read_samples(painted) if (sample.split, sample.label) == ("train", "real")]
     samples = read_samples(made)
     originals = [sample for sample in samples if sample.label == "real"]
-    twins = [sample for sample in samples if sample.label == "ai"]
-    assert len(twins) == len(originals) == len(photos)
-    assert [twin.original for twin in twins] == [original.path for original in originals]
-    for twin, original in zip(twins, originals, strict=True):
+    reconstructions = [sample for sample in samples if sample.label == "ai"]
+    assert len(reconstructions) == len(originals) == len(photos)
+    assert [twin.original for twin in reconstructions] == [original.path for original in originals]
+    for twin, original in zip(reconstructions, originals, strict=True):
         assert (twin.split, twin.generator) == ("train", "taef2")
         ours, theirs = load_rgb(twin.path).astype(int), load_rgb(original.path).astype(int)
         assert ours.shape == theirs.shape
@@ -49,16 +49,18 @@ def test_twins_are_the_train_reals_and_no_others(shared_data: Path, painted: Pat
 @pytest.mark.parametrize("upsampling", ["nearest", "bilinear", "transposed", "pixel_shuffle"])
 def test_twins_of_a_small_autoencoder_keep_the_tones(painted: Path, tmp_path: Path, upsampling: str) -> None:
     """However little it was trained: what tells a twin from its original must be fine."""
-    file, made = tmp_path / "small.pt", tmp_path / "twins"
+    file, made = tmp_path / "small.pt", tmp_path / "reconstructions"
     design = ["--upsampling", upsampling, "--factor", "8" if upsampling == "nearest" else "4", "--critic"]
     assert main(["autoencoder", str(painted), "-o", str(file), "--steps", "4", *design]) == 0
-    assert main(["twins", str(painted), "--autoencoder", str(file), "--per-source", "3", "-o", str(made)]) == 0
+    assert (
+        main(["reconstructions", str(painted), "--autoencoder", str(file), "--per-source", "3", "-o", str(made)]) == 0
+    )
     for twin in (sample for sample in read_samples(made) if sample.original):
         ours, theirs = load_rgb(twin.path).astype(float), load_rgb(twin.original or Path()).astype(float)
         assert np.abs(ours - theirs).mean() > 1
         assert np.abs((ours - theirs).mean((0, 1))).max() < 3
     commands = json.loads((made / "aiface.json").read_text())["training"]["commands"]
-    assert [command.split()[1] for command in commands] == ["autoencoder", "twins"]
+    assert [command.split()[1] for command in commands] == ["autoencoder", "reconstructions"]
 
 
 def test_an_autoencoder_learns(painted: Path, tmp_path: Path) -> None:

@@ -12,7 +12,13 @@ import pytest
 from PIL import Image
 
 from aiface_training.cli import main
-from aiface_training.shortcuts.file_features import encoded, file_facts, grid_traces, saved_facts, spectrum_traces
+from aiface_training.shortcuts.file_features import (
+    encoded,
+    encoded_features,
+    file_features,
+    grid_traces,
+    spectrum_traces,
+)
 from aiface_training.shortcuts.probe import CODEC, CONTENT, FED, GRID, LABEL, RAW, SIZE, SPECTRUM
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # loaders fork workers beside PyTorch's threads
@@ -26,19 +32,21 @@ def photo(portrait: Path) -> Image.Image:
 
 def test_facts_of_a_file(photo: Image.Image) -> None:
     data = encoded(photo, 50, 2)
-    facts = file_facts(data)
-    assert facts[:5].tolist() == [len(data), len(data) / 224**2, 224, 224, 1]
-    assert facts[5] == pytest.approx(57.625), "the mean of the standard's luminance table, which is that of quality 50"
-    assert facts[7:].tolist() == [2, 0, 0]
+    features = file_features(data)
+    assert features[:5].tolist() == [len(data), len(data) / 224**2, 224, 224, 1]
+    assert features[5] == pytest.approx(57.625), (
+        "the mean of the standard's luminance table, which is that of quality 50"
+    )
+    assert features[7:].tolist() == [2, 0, 0]
     other = io.BytesIO()
     exif = Image.Exif()
     exif[0x010F] = "maker"
     photo.save(other, "JPEG", quality=90, progressive=True, subsampling=0, exif=exif)
-    assert file_facts(other.getvalue())[7:].tolist() == [0, 1, 1]
+    assert file_features(other.getvalue())[7:].tolist() == [0, 1, 1]
     plain = io.BytesIO()
     photo.save(plain, "PNG")
-    assert math.isnan(file_facts(plain.getvalue())[5])
-    assert file_facts(plain.getvalue())[7] == -1
+    assert math.isnan(file_features(plain.getvalue())[5])
+    assert file_features(plain.getvalue())[7] == -1
 
 
 def test_traces_of_a_file_show_in_pixels(photo: Image.Image) -> None:
@@ -50,7 +58,7 @@ def test_traces_of_a_file_show_in_pixels(photo: Image.Image) -> None:
     assert grid_traces(resized)[2] > 1.5 * grid_traces(plain)[2], "a grid of 14.3 px"
     blurred = photo.resize((112, 112), Image.Resampling.BOX).resize(photo.size, Image.Resampling.BICUBIC)
     assert spectrum_traces(blurred)[7] < spectrum_traces(photo)[7] - 1
-    assert saved_facts(blurred)[2] < saved_facts(photo)[2]
+    assert encoded_features(blurred)[2] < encoded_features(photo)[2]
     flat = Image.new("RGB", (64, 64), (10, 20, 30))
     assert np.isfinite(np.concatenate([grid_traces(flat), spectrum_traces(flat)])).all()
 
@@ -58,7 +66,7 @@ def test_traces_of_a_file_show_in_pixels(photo: Image.Image) -> None:
 def test_the_chain_hides_the_file(shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Chance is 0.5 with a standard error of about 0.02 at 800 draws; such figures are in docs/training.md."""
     file = tmp_path / "leaks.json"
-    assert main(["leaks", str(shared_data), "--samples", "800", "-o", str(file)]) == 0
+    assert main(["shortcuts", str(shared_data), "--samples", "800", "-o", str(file)]) == 0
     assert "fed: size and bytes" in capsys.readouterr().out
     auc = json.loads(file.read_text())["auc"]
     found = {case: {name: figures[0] for name, figures in rows.items()} for case, rows in auc.items()}
@@ -73,5 +81,5 @@ def test_the_chain_hides_the_file(shared_data: Path, tmp_path: Path, capsys: pyt
 
 
 def test_wrong_data_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["leaks", "nowhere"]) == 1
+    assert main(["shortcuts", "nowhere"]) == 1
     assert capsys.readouterr().err.splitlines() == ["aiface-train: nowhere: no such folder or manifest"]

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score, roc_curve
 
-from aiface_evaluation.conditions import RESAVED, TIERS, views
+from aiface_evaluation.conditions import CONDITIONS, RESAVED, views
 from aiface_evaluation.dataset import Sample, read_samples
 from aiface_evaluation.errors import DataError
 from aiface_evaluation.evaluate import ModelScorer, evaluate
-from aiface_evaluation.image_stats import TRAITS, measure
+from aiface_evaluation.image_stats import IMAGE_STATS, measure
 from aiface_evaluation.markdown import markdown
 from aiface_evaluation.metrics import breakdown, figures, intervals, roc, separation, share_interval
 from aiface_evaluation.parallel import ahead
@@ -30,7 +30,7 @@ POINTS = {"balanced": OperatingPoint(0.25, 0.85), "plain": OperatingPoint(0.5, 0
 def test_tiers_differ_and_repeat(portrait: Path) -> None:
     with Image.open(portrait) as opened:
         photo = opened.convert("RGB").resize((700, 900))
-    made = {name: [tier.apply(photo) for _ in range(2)] for name, tier in TIERS.items()}
+    made = {name: [condition.apply(photo) for _ in range(2)] for name, condition in CONDITIONS.items()}
     assert all(one.tobytes() == two.tobytes() for one, two in made.values())
     assert {name: pair[0].size for name, pair in made.items()} == {
         "clean": (700, 900),
@@ -38,8 +38,8 @@ def test_tiers_differ_and_repeat(portrait: Path) -> None:
         "hard": (273, 351),
     }
     small = photo.resize((100, 120))
-    assert TIERS["web"].apply(small).size == (100, 120), "nothing is enlarged for the web"
-    pixels = [np.asarray(image.resize((90, 110)), dtype=float) for image in (small, TIERS["web"].apply(small))]
+    assert CONDITIONS["web"].apply(small).size == (100, 120), "nothing is enlarged for the web"
+    pixels = [np.asarray(image.resize((90, 110)), dtype=float) for image in (small, CONDITIONS["web"].apply(small))]
     assert 0.2 < np.abs(pixels[0] - pixels[1]).mean() < 12, "the same picture with a codec's traces"
     sharpness = [
         np.abs(np.diff(np.asarray(pair[0].resize((398, 512)).convert("L"), float))).mean() for pair in made.values()
@@ -59,12 +59,12 @@ def test_what_is_saved_again_keeps_its_pixels(portrait: Path) -> None:
 
 def test_every_tier_is_scored_as_the_runtime_answers(painted: Path) -> None:
     samples = [sample for sample in read_samples(painted) if sample.split == "val"][:5]
-    found = ModelScorer("aiface-mobilenetv2").score(samples, tuple(TIERS), iter)
+    found = ModelScorer("aiface-mobilenetv2").score(samples, tuple(CONDITIONS), iter)
     with Classifier() as classifier:
         for place, sample in enumerate(samples):
             with Image.open(sample.path) as photo:
-                for name, tier in TIERS.items():
-                    expected = classifier.predict(tier.apply(photo.convert("RGB"))).p_ai
+                for name, condition in CONDITIONS.items():
+                    expected = classifier.predict(condition.apply(photo.convert("RGB"))).p_ai
                     assert found[name][place] == pytest.approx(expected, abs=1e-5)
     broken = Sample(painted / "broken.jpg", "real", "s")
     broken.path.write_bytes(b"no photo")
@@ -105,8 +105,8 @@ def test_figures_against_hand_counts() -> None:
     labels = ["real", "real", "real", "ai", "ai"]
     samples = [Sample(Path("x"), label, label + str(n % 2), label, "val") for n, label in enumerate(labels)]
     scores = {"clean": np.array([0.1, 0.2, 0.9, 0.8, 0.3]), "web": np.array([0.1, 0.2, 0.3, 0.8, 0.9])}
-    tiers = evaluate(samples, scores, POINTS, familiar={"real0", "ai0"})["val"]["tiers"]
-    clean = tiers["clean"]
+    conditions = evaluate(samples, scores, POINTS, seen={"real0", "ai0"})["val"]["conditions"]
+    clean = conditions["clean"]
     overall = clean["overall"]
     assert overall["accuracy"] == pytest.approx(3 / 5)
     assert overall["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
@@ -118,17 +118,17 @@ def test_figures_against_hand_counts() -> None:
     assert clean["sources"]["real0"]["calls"]["balanced"] == {"ai": 0.5, "uncertain": 0.0, "real": 0.5}
     assert clean["sources"]["real1"]["auc"] == 1.0
     assert clean["generators"].keys() == {"ai"}, "a real photo has none, whatever the manifest says"
-    assert clean["familiar"]["n_real"] == 2
-    assert clean["familiar"]["auc"] == pytest.approx(1 / 2)
-    assert clean["unfamiliar"]["auc"] == 1.0
-    assert tiers["web"]["overall"]["generators_tpr_at_1_fpr"] == 1.0
+    assert clean["seen"]["n_real"] == 2
+    assert clean["seen"]["auc"] == pytest.approx(1 / 2)
+    assert clean["unseen"]["auc"] == 1.0
+    assert conditions["web"]["overall"]["generators_tpr_at_1_fpr"] == 1.0
     with pytest.raises(DataError, match="both labels"):
         evaluate(samples[:3], {"clean": np.array([0.1, 0.2, 0.9])}, POINTS)
 
 
 def test_a_source_of_both_labels_is_two() -> None:
     samples = [Sample(Path("x"), label, "site") for label in ("real", "real", "ai")]
-    found = evaluate(samples, {"clean": np.array([0.1, 0.9, 0.8])}, POINTS)["all"]["tiers"]["clean"]["sources"]
+    found = evaluate(samples, {"clean": np.array([0.1, 0.9, 0.8])}, POINTS)["all"]["conditions"]["clean"]["sources"]
     assert {name: group["n"] for name, group in found.items()} == {"site (ai)": 1, "site (real)": 2}
 
 
@@ -165,7 +165,7 @@ def test_traits_of_known_pictures(tmp_path: Path) -> None:
     found = {}
     for name, pixels in pictures.items():
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
-        found[name] = dict(zip(TRAITS, measure(Sample(tmp_path / f"{name}.png", "real", "s")), strict=True))
+        found[name] = dict(zip(IMAGE_STATS, measure(Sample(tmp_path / f"{name}.png", "real", "s")), strict=True))
     assert found["grey"] == {"brightness": 128.0, "size": 80.0, "sharpness": 0.0, "colourfulness": 0.0}
     assert found["red"]["colourfulness"] == pytest.approx(0.3 * np.hypot(255, 127.5))
     assert found["red"]["brightness"] == pytest.approx(76, abs=1)  # 0.299 of 255
@@ -190,9 +190,9 @@ def test_what_evaluate_writes(painted: Path, tmp_path: Path, capsys: pytest.Capt
     assert "== val, hard" in capsys.readouterr().out
     report = json.loads(file.read_text())
     val = report["splits"]["val"]
-    assert [name for name, _ in report["tiers"]] == list(val["tiers"]) == list(TIERS)
-    assert val["traits"].keys() == TRAITS.keys()
-    assert sum(part["n_real"] + part["n_ai"] for part in val["traits"]["size"]) == 16
+    assert [name for name, _ in report["conditions"]] == list(val["conditions"]) == list(CONDITIONS)
+    assert val["image_statistics"].keys() == IMAGE_STATS.keys()
+    assert sum(part["n_real"] + part["n_ai"] for part in val["image_statistics"]["size"]) == 16
     assert val["resaved"]["formats"]["PNG"] == {"within_0.1": 1.0, "p95": 0.0}
     assert val["resaved"]["formats"]["lossless WebP"]["p95"] == 0.0
     with Classifier() as classifier:

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from aiface_runtime import Classifier
 from aiface_runtime.errors import ManifestError, NoEvidenceError, UsageError
 from aiface_runtime.manifest import CenterCrop, CenterCropToEven, Resize, ResizeShorter
-from aiface_runtime.preprocess import covered, preprocess
+from aiface_runtime.preprocess import preprocess, visible_box
 
 SIDE, PLACES, BIAS = 64, 4, -1.5
 ORIENTATION = 0x0112
@@ -166,7 +166,7 @@ def test_the_covered_region_is_what_the_model_is_shown(size: tuple[int, int], st
     across, down = np.meshgrid(np.linspace(0, 250, size[0]), np.linspace(0, 250, size[1]))
     photo = np.stack([across, down, np.zeros_like(across)], axis=2).astype(np.uint8)
     seen = preprocess(photo, steps).astype(float)
-    region = np.array(covered(size, steps)) / [*size, *size] * 250
+    region = np.array(visible_box(size, steps)) / [*size, *size] * 250
     assert seen[:, 0, 0].mean() == pytest.approx(region[0], abs=6)
     assert seen[0, :, 1].mean() == pytest.approx(region[1], abs=6)
     assert seen[:, -1, 0].mean() == pytest.approx(region[2], abs=6)
