@@ -1,28 +1,108 @@
-"""The record beside a checkpoint or training photos: how they were made, kept as `aiface.json`."""
+"""`aiface.json`, the record beside a checkpoint or training photos: how they were made, and how to use them.
+
+Training writes it, and the export carries it on into the model's manifest.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
-_RECORD = "aiface.json"  # what is known of a folder that this package wrote
+from aiface_evaluation.errors import DataError
+from aiface_runtime.manifest import FILTERS, Filter
+
+Channels: TypeAlias = Literal["rgb", "bgr"]
+
+_FILE = "aiface.json"
 
 
-def write_record(folder: Path, record: dict[str, Any]) -> None:
-    """Keep what is known of a folder beside what is in it; the export carries it on into the model's manifest."""
-    (folder / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+@dataclass(frozen=True, kw_only=True)
+class CheckpointRecord:
+    """What is known of a folder beside what is in it.
 
+    Attributes:
+        training: How it was made: `commands`, and whatever else the manifest shall tell of it; empty where unknown.
+        calibration: As the manifest has it; None of a checkpoint that nobody calibrated.
+        operating_points: As the manifest has them; None likewise.
+        licence: Of the weights; None where nothing is stated.
+        limits: What users of the model must know; None likewise.
+        file: Name of the file that the rest is about, where the folder holds others too.
+        labels: In output order, of a file that does not say it itself.
+        channels: The order in which the network was fed, `rgb` or `bgr`, likewise.
+        resize: The filter with which photos were squashed to the network's input, likewise.
+    """
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """What `write_record` kept; empty where there is nothing."""
-    file = folder / _RECORD
-    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return record
+    training: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] | None = None
+    operating_points: Mapping[str, Mapping[str, Any]] | None = None
+    licence: str | None = None
+    limits: str | None = None
+    file: str | None = None
+    labels: tuple[str, ...] = ()
+    channels: Channels | None = None
+    resize: Filter | None = None
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that made it, in order."""
+        return list(self.training.get("commands", ()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the fields that say something, as JSON takes them."""
+        return {item.name: value for item in fields(self) if (value := getattr(self, item.name))}
+
+    @classmethod
+    def from_json(cls, values: Any, name: str) -> CheckpointRecord:
+        """Read what `to_json` gives; keys that are not known here are left out.
+
+        Args:
+            values: The parsed JSON.
+            name: Of its file, for messages.
+
+        Raises:
+            DataError: It is not such a record.
+        """
+        kinds = {"training": dict, "calibration": dict, "operating_points": dict, "labels": list}
+        if not isinstance(values, dict):
+            raise DataError(f"{name}: not a record that aiface-train wrote; make it again or remove it")
+        known = {item.name: values[item.name] for item in fields(cls) if values.get(item.name) is not None}
+        for key, value in known.items():
+            if not isinstance(value, kinds.get(key, str)):
+                raise DataError(f"{name}: its {key!r} is {type(value).__name__}; make it again or remove it")
+        for key, choices in (("channels", get_args(Channels)), ("resize", FILTERS)):
+            if known.get(key, choices[0]) not in choices:
+                raise DataError(f"{name}: its {key!r} is {known[key]!r}, not one of {', '.join(choices)}")
+        checked: dict[str, Any] = {key: tuple(value) if key == "labels" else value for key, value in known.items()}
+        return cls(**checked)
+
+    @classmethod
+    def read(cls, folder: Path) -> CheckpointRecord:
+        """Read the record of a folder; an empty one where there is none.
+
+        Raises:
+            DataError: It is not such a record.
+        """
+        file = folder / _FILE
+        if not file.is_file():
+            return cls()
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"{file}: not JSON ({error}); make it again or remove it") from error
+        return cls.from_json(values, str(file))
+
+    def write(self, folder: Path) -> None:
+        """Write the record beside what is in the folder."""
+        (folder / _FILE).write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
 
 
 def commands_of(folders: Sequence[Path]) -> list[str]:
-    """The commands that made these folders, as far as they were kept, each once and in order."""
-    records = [record for folder in folders if (record := read_record(folder))]
-    return list(dict.fromkeys(command for record in records for command in record["training"]["commands"]))
+    """Give the commands that made these folders, as far as they were kept, each once and in order.
+
+    Raises:
+        DataError: A record cannot be read.
+    """
+    return list(dict.fromkeys(command for folder in folders for command in CheckpointRecord.read(folder).commands))

@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -107,14 +107,14 @@ def export(
         raise ExportError(f"{file}: the output must end in .onnx")
     if scaled_decoding and getattr(source.preprocessing.steps[0], "filter", None) in (None, "bilinear_no_antialias"):
         raise ExportError(
-            f"{source.place}: --scaled-decoding: its photos are not first resized by a filter that averages"
+            f"{source.name}: --scaled-decoding: its photos are not first resized by a filter that averages"
         )
     photos = _photos(images, precision)
     if calibrate_on:
         progress(f"calibrating on {calibrate_on}")
     calibration = calibrate(source, calibrate_on) if calibrate_on else None
     temperature = calibration.temperature if calibration else 1.0
-    progress(f"converting {source.record['architecture']} by {' and '.join(source.exporters())} (it may take minutes)")
+    progress(f"converting {source.origin.architecture} by {' and '.join(source.exporters())} (it may take minutes)")
     conversion = convert(source, temperature)
     document = _document(source, conversion, calibration) | {"name": name or file.stem, "version": model_version}
     document["export"]["command"] = command
@@ -129,19 +129,19 @@ def export(
             original = at_temperature(source.probabilities(photos.held_out), temperature)
             _write(conversion.graph, document, draft)
             parity = compare(draft, photos.held_out, original, source.reference)
-            check(parity, source.place)
+            check(parity, source.name)
             document["parity"] = parity.to_json(photos.are)
             choice = _choose(precision, conversion, source, photos, original, progress=progress)
             document["export"]["precision"] = choice.report
             _write(choice.graph, document, draft)
             if choice.precision != "fp32":
                 written = compare(draft, photos.held_out, original, source.reference)
-                _check_variant(written, choice, source.place)
+                _check_variant(written, choice, source.name)
                 choice.report["candidates"][choice.precision]["batch_difference"] = written.batch_difference
                 _write(choice.graph, document, draft)
             draft.replace(file)
     except AifaceError as error:  # before OSError: some are both
-        raise ParityError(f"{source.place}: the runtime cannot use the converted graph ({error})") from error
+        raise ParityError(f"{source.name}: the runtime cannot use the converted graph ({error})") from error
     except OSError as error:
         raise ExportError(f"{file}: cannot be written ({error.strerror or error}); nothing was kept") from error
     return Exported(file, file.stat().st_size, parity, document)
@@ -203,12 +203,9 @@ def _write(graph: onnx.ModelProto, document: dict[str, Any], file: Path) -> None
 
 
 def _document(source: Source, conversion: Conversion, calibration: Calibration | None) -> dict[str, Any]:
-    training = source.notes.get("aiface", {})
+    record = source.record
     if calibration:
-        training = training | {
-            "calibration": calibration.record,
-            "operating_points": calibration.operating_points,
-        }
+        record = replace(record, calibration=calibration.record, operating_points=calibration.operating_points)
     return {
         "schema": SCHEMA,
         "labels": list(source.labels),
@@ -220,20 +217,20 @@ def _document(source: Source, conversion: Conversion, calibration: Calibration |
             "network_channels": source.preprocessing.channels,
             "steps": [step_to_json(step) for step in source.preprocessing.steps],
         },
-        "operating_points": training.get("operating_points", _PLAIN_POINTS),
+        "operating_points": record.operating_points or _PLAIN_POINTS,
         "evidence": describe(conversion.graph, len(source.labels), source.ai_indices),
-        "calibration": training.get("calibration", _NO_CALIBRATION),
-        "evaluation": source.notes.get("evaluation"),
-        "training": training.get("training"),
-        "source": dict(source.record),
+        "calibration": record.calibration or _NO_CALIBRATION,
+        "evaluation": source.evaluation,
+        "training": dict(record.training) or None,
+        "source": asdict(source.origin),
         "export": {
             "exporter": conversion.exporter,
             "trials": conversion.trials,
             "opset": conversion.opset,
             "versions": _versions(),
         },
-        "licence": training.get("licence", "as the checkpoint's"),
-        "limits": training.get("limits", "Not stated by the checkpoint."),
+        "licence": record.licence or "as the checkpoint's",
+        "limits": record.limits or "Not stated by the checkpoint.",
     }
 
 

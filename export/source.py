@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from aiface_runtime.images import ImageInput
 from aiface_runtime.manifest import Filter, Step
 
+from .checkpoint_record import Channels, CheckpointRecord
+
 Layout: TypeAlias = Literal["nchw", "nhwc"]
-Channels: TypeAlias = Literal["rgb", "bgr"]
 Head: TypeAlias = Literal["logits", "probabilities"]
 
 
@@ -59,29 +60,48 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a model file says of the checkpoint that it was made of.
+
+    Attributes:
+        framework: Which framework made it.
+        architecture: Name of the network.
+        checkpoint: Name of the file or folder, or `org/name@commit`.
+        weights_sha256: Of its weights, in hexadecimal.
+    """
+
+    framework: str
+    architecture: str
+    checkpoint: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source(ABC):
     """A classifier to export.
 
     Attributes:
-        place: What the user named, for messages.
+        name: What the user named, for messages.
         labels: In output order. A network with a single sigmoid output has two, of which it gives the second's
             probability.
         ai_labels: Which of them mean AI-generated.
         preparation: What is done to a decoded photo.
-        record: What the manifest says of the source (`framework`, `architecture`, `checkpoint`, `weights_sha256`).
+        origin: What the manifest says of the source.
         head: Whether the network gives logits, or probabilities by a softmax or sigmoid of its own.
         reference: What `probabilities` computes with, for the record of the proof.
-        notes: What training and evaluation left beside the checkpoint (`aiface`, `evaluation`), by name.
+        record: What training left beside the checkpoint; an empty one elsewhere.
+        evaluation: What `aiface-train evaluate` left beside the checkpoint, as JSON; None elsewhere.
     """
 
-    place: str
+    name: str
     labels: tuple[str, ...]
     ai_labels: tuple[str, ...]
     preprocessing: Preprocessing
     head: Head
-    record: Mapping[str, str]
+    origin: Origin
     reference: str
-    notes: Mapping[str, Any]
+    record: CheckpointRecord = field(default_factory=CheckpointRecord)
+    evaluation: Mapping[str, Any] | None = None
 
     @property
     def ai_indices(self) -> list[int]:

@@ -8,6 +8,7 @@ users' photos are of any.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from aiface_evaluation.dataset import LABELS, Sample, check_files, read_samples
 from aiface_evaluation.errors import DataError
 from aiface_evaluation.operating_points import operating_points
 from aiface_evaluation.types import Progress, Scores
-from aiface_export.checkpoint_record import commands_of, read_record, write_record
+from aiface_export.checkpoint_record import CheckpointRecord, commands_of
 
 from .checkpoint import from_checkpoint
 from .scorer import CheckpointScorer
@@ -59,9 +60,10 @@ def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Pro
     model.load_state_dict(_average(folders, [other.state_dict() for other, _ in opened]))
     model.save_pretrained(output)
     processor.save_pretrained(output)
-    record = read_record(folders[0])
-    training = {**record.get("training", {}), "commands": [*commands_of(folders), command]}
-    write_record(output, {**record, "training": training, **calibrate(output, val, progress)})
+    record = CheckpointRecord.read(folders[0])
+    training = {**record.training, "commands": [*commands_of(folders), command]}
+    calibration, points = calibrate(output, val, progress)
+    replace(record, training=training, calibration=calibration, operating_points=points).write(output)
     return output
 
 
@@ -78,7 +80,9 @@ def _average(folders: Sequence[Path], states: Sequence[dict[str, torch.Tensor]])
     }
 
 
-def calibrate(folder: Path, val: Sequence[Sample], progress: Progress) -> dict[str, dict[str, Any]]:
+def calibrate(
+    folder: Path, val: Sequence[Sample], progress: Progress
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Fit slope and bias on val in all tiers, fold them into the checkpoint, and choose the operating points.
 
     Args:
@@ -114,7 +118,7 @@ def calibrate(folder: Path, val: Sequence[Sample], progress: Progress) -> dict[s
             condition: expected_calibration_error(values, target) for condition, values in fitted.items()
         },
     }
-    return {"calibration": calibration, "operating_points": operating_points(fitted, val)}
+    return calibration, operating_points(fitted, val)
 
 
 def _last_layer(model: torch.nn.Module, folder: Path) -> torch.nn.Linear:

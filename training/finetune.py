@@ -20,7 +20,7 @@ from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainingArgum
 from transformers.trainer_utils import get_last_checkpoint
 
 from aiface_evaluation.dataset import Sample, check_files, read_samples
-from aiface_export.checkpoint_record import commands_of, write_record
+from aiface_export.checkpoint_record import CheckpointRecord, commands_of
 from aiface_runtime.images import load_rgb
 
 from .calibrate import calibrate
@@ -159,14 +159,20 @@ def finetune(
     model, processor = _train(train, val, run, recipe, start=start, resume=resume)
     model.save_pretrained(output)
     processor.save_pretrained(output)
-    fitted = calibrate(output, val, lambda photos: tqdm(photos, desc="calibrating", unit="photo"))
+    calibration, points = calibrate(output, val, lambda photos: tqdm(photos, desc="calibrating", unit="photo"))
     training = {
         "commands": [*commands_of([*data, start]), *([command] if command else [])],
         "recipe": {name: value for name, value in asdict(recipe).items() if name not in ("licence", "limits")},
         "train_photos": Counter(sample.source for sample in train),
         "val_photos": Counter(sample.source for sample in val),
     }
-    write_record(output, {"licence": recipe.licence, "limits": recipe.limits, "training": training, **fitted})
+    CheckpointRecord(
+        licence=recipe.licence,
+        limits=recipe.limits,
+        training=training,
+        calibration=calibration,
+        operating_points=points,
+    ).write(output)
     shutil.rmtree(run)
     return output
 

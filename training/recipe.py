@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aiface_evaluation.errors import DataError
-from aiface_export.source import Channels
+from aiface_export.checkpoint_record import Channels
 from aiface_runtime.manifest import Filter
 
 from .data.augmentation import Augmentation

@@ -14,7 +14,7 @@ from aiface_evaluation.evaluate import ModelScorer
 from aiface_evaluation.operating_points import DEFAULT
 from aiface_evaluation.parallel import ahead
 from aiface_evaluation.types import Progress, Scorer, Scores
-from aiface_export.checkpoint_record import read_record
+from aiface_export.checkpoint_record import CheckpointRecord
 from aiface_export.sources import open_source
 from aiface_runtime.manifest import OperatingPoint
 
@@ -34,7 +34,7 @@ class CheckpointScorer:
     def __init__(self, folder: Path) -> None:
         self._source = open_source(str(folder))
         self.name = folder.resolve().name
-        found = read_record(folder).get("operating_points", {})
+        found = CheckpointRecord.read(folder).operating_points or {}
         points = {name: OperatingPoint(point["real_below"], point["ai_from"]) for name, point in found.items()}
         self.operating_points: Mapping[str, OperatingPoint] = points or _UNCALIBRATED
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +57,10 @@ def _check_output(output: Path, given: str) -> None:
 def _write(picture: Image.Image, output: Path) -> None:
     """In the same folder and then renamed: a reader never sees half a file."""
     from ..errors import UsageError
+    from ..files import atomic_write
 
     try:
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".aiface-") as folder:
-            draft = Path(folder) / output.name
+        with atomic_write(output) as draft:
             picture.save(draft, "PNG")
-            draft.replace(output)
     except OSError as error:
         raise UsageError(f"-o {output}: cannot be written ({error.strerror or error})") from error

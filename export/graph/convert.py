@@ -70,7 +70,7 @@ def convert(source: Source, temperature: float = 1.0) -> Conversion:
         reasons = "; ".join(f"{name}: {trial['error']}" for name, trial in trials.items())
         height, width = size
         raise ConversionError(
-            f"{source.place}: no exporter takes this network with photos of {width} x {height} pixels ({reasons}); "
+            f"{source.name}: no exporter takes this network with photos of {width} x {height} pixels ({reasons}); "
             "see that this is the size that the network was made for"
         )
     for name, measured in measure(graphs, size).items():

@@ -13,8 +13,9 @@ from PIL import Image
 
 from aiface_runtime.manifest import CenterCrop, Filter, Resize, ResizeShorter, Step
 
+from ..checkpoint_record import Channels
 from ..errors import SourceError
-from ..source import Channels, Preprocessing, first_line
+from ..source import Preprocessing, first_line
 
 ImageProcessor: TypeAlias = Any  # transformers' processors have no common typed attributes
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from aiface_evaluation.errors import DataError
 from aiface_runtime.images import ImageInput, load_rgb
 from aiface_runtime.manifest import Resize
 from aiface_runtime.preprocess import preprocess
 
+from ..checkpoint_record import CheckpointRecord
 from ..errors import SourceError
-from ..source import Hints, Preprocessing, Source
+from ..source import Hints, Origin, Preprocessing, Source
 from .keras_network import Network, is_saved_model, open_network
 from .labels import ai_labels
 
@@ -80,40 +80,37 @@ def read_keras(place: Path, ai_label: Sequence[str] = (), hints: Hints = Hints()
     network = open_network(place)
     _check_output(network, hints.labels, place)
     return KerasSource(
-        place=str(place),
+        name=str(place),
         labels=hints.labels,
         ai_labels=meaning,
         preprocessing=_preprocessing(network, hints, place),
         head="probabilities",
-        record={
-            "framework": network.framework,
-            "architecture": network.name,
-            "checkpoint": place.resolve().name,
-            "weights_sha256": _sha256(place),
-        },
+        origin=Origin(
+            framework=network.framework,
+            architecture=network.name,
+            checkpoint=place.resolve().name,
+            weights_sha256=_sha256(place),
+        ),
         reference=network.reference,
-        notes={"aiface": record},
+        record=record,
         network=network,
     )
 
 
-def _record(place: Path) -> dict[str, Any]:
-    """What `aiface-train seed-resnet` left beside its file; empty beside any other."""
-    file = place.parent / "aiface.json"
-    if not file.is_file():
-        return {}
+def _record(place: Path) -> CheckpointRecord:
+    """What `aiface-train reference-resnet` left beside its file; empty beside any other."""
     try:
-        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SourceError(f"{file}: not JSON ({error}); make it again or remove it") from error
-    return record if record.get("file") == place.name else {}
+        record = CheckpointRecord.read(place.parent)
+    except DataError as error:
+        raise SourceError(str(error)) from error
+    return record if record.file == place.name else CheckpointRecord()
 
 
-def _completed(hints: Hints, record: Mapping[str, Any]) -> Hints:
+def _completed(hints: Hints, record: CheckpointRecord) -> Hints:
     return Hints(
-        labels=hints.labels or tuple(record.get("labels", ())),
-        channels=hints.channels or record.get("channels"),
-        resize=hints.resize or record.get("resize"),
+        labels=hints.labels or record.labels,
+        channels=hints.channels or record.channels,
+        resize=hints.resize or record.resize,
     )
 
 

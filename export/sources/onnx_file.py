@@ -22,7 +22,7 @@ from aiface_runtime.manifest import KEY
 
 from ..errors import SourceError
 from ..graph.assemble import SQUASHING
-from ..source import Head, Layout, Preprocessing, Source, first_line
+from ..source import Head, Layout, Origin, Preprocessing, Source, first_line
 from .image_processor import ImageProcessor, preprocessing, read_processor
 from .labels import ai_labels, labels_of
 
@@ -98,19 +98,18 @@ def read_onnx(file: Path, processor_file: Path, config_file: Path, ai_label: Seq
     prepared = replace(preprocessing(processor, str(processor_file)), layout=_layout(model, file))
     _free_batch(model, prepared, file)
     source = OnnxSource(
-        place=str(file),
+        name=str(file),
         labels=labels,
         ai_labels=tuple(ai_labels(labels, ai_label)),
         preprocessing=prepared,
         head="logits",
-        record={
-            "framework": "onnx",
-            "architecture": next(iter(config.get("architectures") or ()), model.graph.name or "unnamed"),
-            "checkpoint": file.name,
-            "weights_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        },
+        origin=Origin(
+            framework="onnx",
+            architecture=next(iter(config.get("architectures") or ()), model.graph.name or "unnamed"),
+            checkpoint=file.name,
+            weights_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        ),
         reference="transformers image processor, and onnxruntime on the file as it was",
-        notes={},
         file=file,
         processor=processor,
         model=model,
@@ -194,10 +193,10 @@ def _check_answers(source: OnnxSource) -> Head:
     try:
         answers = np.concatenate([source.raw_answer(photo) for photo in noise])
     except Exception as error:  # onnxruntime's own have no narrower base
-        raise SourceError(f"{source.place}: does not run on one photo ({first_line(error)})") from error
+        raise SourceError(f"{source.name}: does not run on one photo ({first_line(error)})") from error
     columns, labels = answers.shape[1], len(source.labels)
     if columns != labels and (columns, labels) != (1, 2):
-        raise SourceError(f"{source.place}: gives {columns} answers, its configuration names {labels} labels")
+        raise SourceError(f"{source.name}: gives {columns} answers, its configuration names {labels} labels")
     last = next(node for node in source.model.graph.node if source.model.graph.output[0].name in node.output)
     if last.op_type in SQUASHING:
         return "probabilities"

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoConfig, AutoModelForImageClassification, PretrainedConfig, PreTrainedModel
 
+from aiface_evaluation.errors import DataError
 from aiface_runtime.images import ImageInput, load_rgb
 
+from ..checkpoint_record import CheckpointRecord
 from ..errors import SourceError
-from ..source import Source, first_line
+from ..source import Origin, Source, first_line
 from .image_processor import ImageProcessor, preprocessing, read_processor
 from .labels import ai_labels, labels_of
 from .timm_transforms import is_timm, read_timm_processor, timm_preprocessing
@@ -104,19 +106,20 @@ def read_transformers(folder: Path, ai_label: Sequence[str] = (), place: str = "
     labels = labels_of({"id2label": config.id2label}, str(folder))
     model = _model(folder)
     return TransformersSource(
-        place=place or str(folder),
+        name=place or str(folder),
         labels=labels,
         ai_labels=tuple(ai_labels(labels, ai_label)),
         preprocessing=(timm_preprocessing if timm else preprocessing)(processor, str(folder)),
         head="logits",
-        record={
-            "framework": "transformers",
-            "architecture": f"timm {config.architecture}" if timm else type(model).__name__,
-            "checkpoint": place or folder.resolve().name,
-            "weights_sha256": _sha256(folder),
-        },
+        origin=Origin(
+            framework="transformers",
+            architecture=f"timm {config.architecture}" if timm else type(model).__name__,
+            checkpoint=place or folder.resolve().name,
+            weights_sha256=_sha256(folder),
+        ),
         reference="transformers image processor and model, float32, eager",
-        notes=_notes(folder),
+        record=_record(folder),
+        evaluation=_evaluation(folder),
         model=model,
         processor=processor,
     )
@@ -161,14 +164,21 @@ def _model(folder: Path) -> PreTrainedModel:
     return cast("PreTrainedModel", model.eval())
 
 
-def _notes(folder: Path) -> dict[str, Any]:
-    notes = {}
-    for name in ("aiface", "evaluation"):
-        if (file := folder / f"{name}.json").is_file():
-            try:
-                notes[name] = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise SourceError(f"{file}: not JSON ({error}); make it again or remove it") from error
-    if "evaluation" in notes and "conditions" not in notes["evaluation"]:
-        raise SourceError(f"{folder / 'evaluation.json'}: not of this version; make it again or remove it")
-    return notes
+def _record(folder: Path) -> CheckpointRecord:
+    try:
+        return CheckpointRecord.read(folder)
+    except DataError as error:
+        raise SourceError(str(error)) from error
+
+
+def _evaluation(folder: Path) -> dict[str, Any] | None:
+    file = folder / "evaluation.json"
+    if not file.is_file():
+        return None
+    try:
+        evaluation: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SourceError(f"{file}: not JSON ({error}); make it again or remove it") from error
+    if "conditions" not in evaluation:
+        raise SourceError(f"{file}: not of this version; make it again or remove it")
+    return evaluation

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from aiface_evaluation.dataset import Sample, check_files, read_samples
 from aiface_evaluation.errors import DataError
-from aiface_export.checkpoint_record import commands_of, write_record
+from aiface_export.checkpoint_record import CheckpointRecord, commands_of
 from aiface_runtime.images import load_rgb
 from aiface_runtime.manifest import Resize
 from aiface_runtime.preprocess import preprocess
@@ -105,8 +105,15 @@ def train_reference_resnet(
         "losses": progress.losses,
         "val_auc": progress.val_auc,
     }
-    says = {"file": MODEL, "labels": LABELS, "channels": recipe.channels, "resize": recipe.resize}
-    write_record(output, {**says, "licence": recipe.licence, "limits": recipe.limits, "training": training})
+    CheckpointRecord(
+        file=MODEL,
+        labels=LABELS,
+        channels=recipe.channels,
+        resize=recipe.resize,
+        licence=recipe.licence,
+        limits=recipe.limits,
+        training=training,
+    ).write(output)
     shutil.rmtree(run)
     return output / MODEL
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from aiface_evaluation.dataset import Sample
 from aiface_evaluation.errors import DataError
-from aiface_export.checkpoint_record import write_record
+from aiface_export.checkpoint_record import CheckpointRecord
 from aiface_runtime.images import load_rgb
 
 from .small_autoencoder import load_small_autoencoder
@@ -128,7 +128,7 @@ def write_reconstructions(
     with manifest.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "label", "split", "source", "generator", "original"), *rows])
     commands = [*(getattr(network, "command", "") for network in networks.values()), command]
-    write_record(output, {"training": {"commands": [line for line in commands if line]}})
+    CheckpointRecord(training={"commands": [line for line in commands if line]}).write(output)
     return manifest
 
 
