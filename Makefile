@@ -1,12 +1,13 @@
 # make run [IMAGES="a.jpg b.png"]   an answer about photos; without IMAGES about a portrait that matplotlib ships
 # make model                        the bundled model again, from ../shared (two hours on 2 cores)
-# make test                         ruff, mypy --strict and the tests
+# make check                        ruff, mypy --strict and the unit tests of the runtime: under a minute once set up
+# make test                         ruff, mypy --strict and all tests
 # Each sets itself up in a virtual environment of its own under .venv/.
 PYTHON ?= python3
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 
-.PHONY: run test model clean
+.PHONY: run check lint test model clean
 .DELETE_ON_ERROR:
 
 run: .venv/run/.ready
@@ -15,12 +16,17 @@ run: .venv/run/.ready
 
 test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
 test: export AIFACE_TEST_OPENVINO = $(CURDIR)/.venv/openvino
-test: .venv/test/.ready .venv/keras/.ready
+test: lint .venv/keras/.ready
+	.venv/test/bin/pytest --durations=20
+	.venv/keras/bin/pytest tests/integration/export/test_keras.py
+
+check: lint
+	.venv/test/bin/pytest -q tests/unit/runtime
+
+lint: .venv/test/.ready
 	.venv/test/bin/ruff check .
 	.venv/test/bin/ruff format --check .
 	.venv/test/bin/mypy
-	.venv/test/bin/pytest
-	.venv/keras/bin/pytest tests/integration/export/test_keras.py
 
 # glibc otherwise hands every tensor's memory back to the kernel and asks for it again: a third of the time of a step.
 # And a thread that waits for another one shall leave its core to the photos' loader instead of spinning.
