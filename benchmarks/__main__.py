@@ -1,6 +1,6 @@
 """`python -m benchmarks`: this library beside what else gives the same answer, on this machine.
 
-Each task's results are kept in a file as soon as it is done, and a run that was cut off goes on from there.
+Each task's results are written to a file as soon as it is done, and a run that was cut off goes on from there.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from aiface_runtime.preprocess import min_decode_size
 
 from . import footprint, limits, models, report, tasks
 from . import synthetic_photos as photos
+from .measurement import Measurement
+from .processes import Comparison
 from .subjects import FILE
 
 _RESULTS = Path(__file__).parent / "results" / "latency.json"
@@ -32,86 +36,138 @@ _IMPORTS = {
     "openvino": "import openvino",
     "keras": "import keras",
 }
+_FOLDER_ROUNDS = 3
+Task = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line sets for every task.
+
+    Attributes:
+        work: Folder where models and photos are made.
+        rounds: Number of times that each subject of the bundled model is measured.
+        photos: Number of photos in the folder.
+    """
+
+    work: Path
+    rounds: int
+    photos: int
+
+    def model(self, name: str) -> Path:
+        """Return a model's folder."""
+        return self.work / "models" / name
+
+    def fewer(self, minimum: int) -> int:
+        """Return the rounds of what takes long."""
+        return max(minimum, self.rounds // 3)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure what is missing, then write the page."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.output:  # checked now, not after half an hour of measuring
+        try:
+            report.section(args.output).surroundings()
+        except ValueError as error:
+            parser.error(f"--output {error}; the tables go between the marks of docs/benchmarks.md")
+    results: dict[str, Any] = json.loads(args.results.read_text(encoding="utf-8")) if args.results.exists() else {}
+    planned = _tasks(Settings(args.work, args.rounds, args.photos))
+    if args.from_results:
+        if not results:
+            parser.error(f"--from-results: {args.results} holds no results")
+    else:
+        _measure(args, planned, results)
+    report.write(results, [name for name in planned if name not in results], args.output)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("runs/bench"), help="where models and photos are made")
-    parser.add_argument("--results", type=Path, default=_RESULTS, metavar="FILE.json", help="where results are kept")
+    parser.add_argument(
+        "--results", type=Path, default=_RESULTS, metavar="FILE.json", help="where results are recorded"
+    )
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="times each is measured (default: 15)")
     parser.add_argument("--photos", type=int, default=2000, metavar="N", help="in the folder (default: 2000)")
     parser.add_argument("--only", action="append", metavar="TASK", help="tasks whose name starts so")
     parser.add_argument("--again", action="store_true", help="measure again what --only names")
+    parser.add_argument("--from-results", action="store_true", help="measure nothing: the tables of recorded results")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.md", help="put the tables between the page's marks")
-    args = parser.parse_args(argv)
-    if args.output and not args.output.is_file():  # now, not after half an hour of measuring
-        parser.error(
-            f"--output {args.output}: there is no such page; the tables go between the marks of docs/benchmarks.md"
-        )
+    return parser
+
+
+def _measure(args: argparse.Namespace, planned: Mapping[str, Task], results: dict[str, Any]) -> None:
+    """Add what is missing to the results and their file, task by task."""
     args.work.mkdir(parents=True, exist_ok=True)
-    kept = args.results
-    results: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     results["problems"] = models.make(args.work / "models", models.NAMES)
     results["machine"] = limits.machine() | {"versions": _versions(), "rounds": args.rounds}
-    measures = _tasks(args.work, args.rounds, args.photos)
-    for name, measure in measures.items():
+    for name, measure in planned.items():
         wanted = not args.only or name.startswith(tuple(args.only))
         if not wanted or (name in results and not (args.again and args.only)):
             continue
         print(f"{name} …", file=sys.stderr, flush=True)
-        results[name] = measure()
-        kept.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    report.write(results, [name for name in measures if name not in results], args.output)
-    return 0
+        results[name] = json.loads(json.dumps(measure(), default=Measurement.to_json))
+        args.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
-def _tasks(work: Path, rounds: int, count: int) -> dict[str, Callable[[], Any]]:
-    kinds = photos.make(work / "photos")
-    sizes = photos.make_sizes(work / "photos")
-    found: dict[str, Callable[[], Any]] = {"limits": lambda: _limits(work, rounds)}
+def _tasks(settings: Settings) -> dict[str, Task]:
+    bundled = Comparison.of_all("bundled", settings.model("bundled"))
+    few = settings.fewer(3)
+    planned: dict[str, Task] = {"limits": partial(_limits, settings)}
     for model in models.NAMES:
-        folder = work / "models" / model
-        few = rounds if model == "bundled" else max(5, rounds // 3)
-        found[f"answers {model}"] = lambda model=model, folder=folder, few=few: tasks.answers(
-            model, folder, kinds, 1, few
-        )
-        for threads in (1, 2):
-            found[f"model {model} {threads}"] = lambda model=model, folder=folder, threads=threads, few=few: (
-                tasks.model_only(model, folder, (1, 8, 32) if model == "bundled" else (1, 8), threads, few)
-            )
-    bundled, small = work / "models" / "bundled", kinds["178x218.jpg"]
-    found["paced"] = lambda: tasks.paced("bundled", bundled, small, max(3, rounds // 3))
-    found["cold start"] = lambda: tasks.cold_start("bundled", bundled, small, max(3, rounds // 3))
-    found["imports"] = lambda: tasks.imports(_IMPORTS, max(3, rounds // 3))
-    found["folder"] = lambda: tasks.folder_throughput(
-        "bundled", bundled, photos.make_folder(work / "folder", count), 3, count // 10
+        planned |= _model_tasks(settings, model)
+    planned["paced"] = lambda: tasks.paced(bundled, _small(settings), few)
+    planned["cold start"] = lambda: tasks.cold_start(bundled, _small(settings), few)
+    planned["imports"] = lambda: tasks.imports(_IMPORTS, few)
+    planned["folder"] = lambda: tasks.folder_throughput(
+        bundled,
+        photos.make_folder(settings.work / "folder", settings.photos),
+        _FOLDER_ROUNDS,
+        others=settings.photos // 10,
     )
-    found["size"] = lambda: tasks.size_cost("bundled", bundled, sizes, max(3, rounds // 3))
-    found["footprint"] = footprint.measure
-    return found
+    planned["size"] = lambda: tasks.size_cost(bundled, photos.make_sizes(settings.work / "photos"), few)
+    planned["footprint"] = footprint.measure
+    return planned
 
 
-def _limits(work: Path, rounds: int) -> dict[str, Any]:
-    kinds = photos.make(work / "photos")
-    work_of = {}
-    for model in models.NAMES:
-        if (file := work / "models" / model / FILE).exists():
-            size, gflop = models.weights_and_work(file)
-            work_of[model] = {"size": size, "gflop": gflop}
-    least = min_decode_size(Engine(work / "models" / "bundled" / FILE, "cpu").manifest)
-    decoding = {name: limits.decoding(file, least, rounds) for name, file in kinds.items()}
-    return {"peaks": limits.peaks(rounds), "work": work_of, "decoding_ms": decoding}
+def _model_tasks(settings: Settings, model: str) -> dict[str, Task]:
+    comparison = Comparison.of_all(model, settings.model(model))
+    rounds, batches = (settings.rounds, (1, 8, 32)) if model == "bundled" else (settings.fewer(5), (1, 8))
+    return {
+        f"answers {model}": lambda: tasks.answers(comparison, photos.make(settings.work / "photos"), 1, rounds),
+        **{
+            f"model {model} {threads}": partial(tasks.model_only, comparison, batches, threads, rounds)
+            for threads in (1, 2)
+        },
+    }
+
+
+def _small(settings: Settings) -> Path:
+    return photos.make(settings.work / "photos")["178x218.jpg"]
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    files = {name: file for name in models.NAMES if (file := settings.model(name) / FILE).exists()}
+    sizes_and_work = {name: models.weights_and_work(file) for name, file in files.items()}
+    min_size = min_decode_size(Engine(files["bundled"], "cpu").manifest)
+    kinds = photos.make(settings.work / "photos")
+    return {
+        "peaks": limits.peaks(settings.rounds),
+        "work": {name: {"size": size, "gflop": gflop} for name, (size, gflop) in sizes_and_work.items()},
+        "decoding_ms": {name: limits.decoding(file, min_size, settings.rounds) for name, file in kinds.items()},
+    }
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _PACKAGES.split():
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 if __name__ == "__main__":

@@ -25,15 +25,15 @@ _DEPENDENCIES = (
 
 
 def measure() -> dict[str, Any]:
-    """Megabytes: of this library's wheel, of what it unpacks to, and of what it or others stand on, where installed."""
+    """Return megabytes of this library's wheel, packed and unpacked, and of the packages that subjects need."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, str(_ROOT)]
         subprocess.run(command, check=True, capture_output=True)
         (wheel,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-        found: dict[str, Any] = {"wheel_mb": wheel.stat().st_size / 1e6, "installed_mb": unpacked / 1e6}
-    return found | {"others_mb": {name: size for name in _DEPENDENCIES if (size := _installed(name))}}
+        sizes: dict[str, Any] = {"wheel_mb": wheel.stat().st_size / 1e6, "installed_mb": unpacked / 1e6}
+    return sizes | {"others_mb": {name: size for name in _DEPENDENCIES if (size := _installed(name))}}
 
 
 def _installed(name: str) -> float | None:
@@ -41,5 +41,5 @@ def _installed(name: str) -> float | None:
         listed = files(name) or []
     except PackageNotFoundError:
         return None
-    places = [Path(str(file.locate())) for file in listed]
-    return sum(place.stat().st_size for place in places if place.is_file()) / 1e6
+    paths = [Path(str(file.locate())) for file in listed]
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6

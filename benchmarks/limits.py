@@ -20,30 +20,30 @@ _SIDE = 1024
 
 
 def machine() -> dict[str, Any]:
-    """The processor's name and what it computes with."""
+    """Return the processor's name and the instructions that matter to a network."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     names = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
     flags = next((line.split(":", 1)[1].split() for line in info.splitlines() if line.startswith("flags")), [])
-    telling = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+    matter = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
     return {
         "processor": names[0] if names else platform.processor(),
         "cores": os.cpu_count(),
-        "instructions": [flag for flag in telling if flag in flags],
+        "instructions": [flag for flag in matter if flag in flags],
         "python": platform.python_version(),
     }
 
 
 def peaks(rounds: int) -> dict[str, Any]:
-    """Products of square matrices on one thread by onnxruntime, in giga-operations a second (2 per multiply-add)."""
-    found: dict[str, Any] = {}
+    """Measure products of square matrices on one thread, in giga-operations a second (2 per multiply-add)."""
+    speeds: dict[str, Any] = {}
     for name, model, feed in (_fp32(), _int8()):
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         times = [seconds for _, seconds in take_turns({name: lambda: session.run(None, feed)}, rounds)]  # noqa: B023
-        found[name] = 2 * _SIDE**3 / (Timing.of(times).median / 1000) / 1e9
-    found["bf16"] = _bf16(rounds)
-    return found
+        speeds[name] = 2 * _SIDE**3 / (Timing.of(times).median / 1000) / 1e9
+    speeds["bf16"] = _bf16(rounds)
+    return speeds
 
 
 def _fp32() -> tuple[str, onnx.ModelProto, dict[str, np.ndarray]]:
@@ -60,20 +60,20 @@ def _int8() -> tuple[str, onnx.ModelProto, dict[str, np.ndarray]]:
     return "int8", model, {"a": rng.integers(0, 256, (_SIDE, _SIDE), dtype=np.uint8)}
 
 
-def _model(nodes: list[Any], weights: dict[str, np.ndarray], taken: int, given: int) -> onnx.ModelProto:
+def _model(nodes: list[Any], weights: dict[str, np.ndarray], input_type: int, output_type: int) -> onnx.ModelProto:
     shape = [_SIDE, _SIDE]
     graph = helper.make_graph(
         nodes,
         "product",
-        [helper.make_tensor_value_info("a", taken, shape)],
-        [helper.make_tensor_value_info("c", given, shape)],
+        [helper.make_tensor_value_info("a", input_type, shape)],
+        [helper.make_tensor_value_info("c", output_type, shape)],
         [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
 def _bf16(rounds: int) -> float | str:
-    """By PyTorch; where the processor emulates it, the figure says so."""
+    """Measure by PyTorch, in giga-operations a second; low where the processor emulates bfloat16."""
     try:
         import torch
     except ImportError:
@@ -86,14 +86,14 @@ def _bf16(rounds: int) -> float | str:
     return 2 * _SIDE**3 / (Timing.of(times).median / 1000) / 1e9
 
 
-def decoding(file: Path, least: tuple[int, int] | None, rounds: int) -> float:
-    """Milliseconds for the pixels alone: libjpeg, libpng or libwebp by Pillow, at the scale that the model allows."""
+def decoding(file: Path, min_size: tuple[int, int] | None, rounds: int) -> float:
+    """Measure decoding alone by Pillow, in milliseconds, at the scale that the model allows."""
     data = file.read_bytes()
 
     def decode() -> None:
         with Image.open(io.BytesIO(data)) as image:
-            if least:
-                image.draft(None, least)
+            if min_size:
+                image.draft(None, min_size)
             image.load()
 
     return Timing.of([seconds for _, seconds in take_turns({"decode": decode}, rounds)]).median

@@ -1,6 +1,6 @@
 """The models that are timed, in every form that a subject reads.
 
-The bundled one with its own weights; Swin-tiny and seed 2's ResNet with random ones, which take as long.
+The bundled one with its own weights; Swin-tiny and the reference ResNet with random ones, which take as long.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .subjects import CHECKPOINT, FILE, FLOAT, KERAS, LITE
 
 
 def make(folder: Path, names: tuple[str, ...]) -> list[str]:
-    """Make what is not there yet, a folder a model.
+    """Make what is not there yet, each model in a folder of its own.
 
     Returns:
         What could not be made, and why.
@@ -44,8 +44,11 @@ def _bundled_checkpoint(folder: Path) -> None:
         save_bundled(folder / CHECKPOINT)
 
 
-def save_bundled(place: Path) -> Path:
-    """The bundled file's weights as a transformers folder; normalisation is folded into them, so it does nothing."""
+def save_bundled(folder: Path) -> Path:
+    """Write the bundled file's weights as a transformers folder.
+
+    The export multiplied batch normalisation into them, so the checkpoint's own does nothing.
+    """
     import torch
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, MobileNetV2ImageProcessor
 
@@ -67,15 +70,15 @@ def save_bundled(place: Path) -> Path:
             norm.bias.copy_(weights[node.input[2]])
         model.classifier.weight.copy_(weights[nodes[-1].input[1]])
         model.classifier.bias.copy_(weights[nodes[-1].input[2]])
-    model.save_pretrained(place)
+    model.save_pretrained(folder)
     MobileNetV2ImageProcessor(
         size={"shortest_edge": 224},
         crop_size={"height": 224, "width": 224},
         resample=Image.Resampling.BICUBIC,
         image_mean=[0.485, 0.456, 0.406],
         image_std=[0.229, 0.224, 0.225],
-    ).save_pretrained(place)
-    return place
+    ).save_pretrained(folder)
+    return folder
 
 
 def _bundled_file(folder: Path) -> None:
@@ -91,7 +94,7 @@ def _swin_checkpoint(folder: Path) -> None:
 
 
 def _float_graph(folder: Path) -> None:
-    """What optimum writes: float pixels in, logits out."""
+    """Write a graph by optimum: float pixels in, logits out."""
     if not (folder / FLOAT).exists():
         from optimum.exporters.onnx import main_export
 
@@ -110,7 +113,7 @@ def _exported_file(folder: Path) -> None:
         _export([str(folder / CHECKPOINT), "-o", str(folder / FILE), "--scaled-decoding"])
 
 
-def _seed_keras(folder: Path) -> None:
+def _reference_keras(folder: Path) -> None:
     if not (folder / KERAS).exists():
         from aiface_export.testing.random_checkpoints import smooth_pictures
         from aiface_training.keras_resnet.network import random_reference_resnet
@@ -118,12 +121,12 @@ def _seed_keras(folder: Path) -> None:
         random_reference_resnet(smooth_pictures()).save(folder / KERAS)
 
 
-def _seed_file(folder: Path) -> None:
+def _reference_file(folder: Path) -> None:
     if not (folder / FILE).exists():
         _export([str(folder / KERAS), "-o", str(folder / FILE), "--labels", "ai,real"])
 
 
-def _seed_lite(folder: Path) -> None:
+def _reference_lite(folder: Path) -> None:
     if not (folder / LITE).exists():
         import keras
         import tensorflow as tf
@@ -132,20 +135,20 @@ def _seed_lite(folder: Path) -> None:
         (folder / LITE).write_bytes(converter.convert())
 
 
-def _export(words: list[str]) -> None:
-    subprocess.run([sys.executable, "-m", "aiface_export", *words], check=True, capture_output=True)
+def _export(arguments: list[str]) -> None:
+    subprocess.run([sys.executable, "-m", "aiface_export", *arguments], check=True, capture_output=True)
 
 
 _STEPS: Mapping[str, tuple[Callable[[Path], None], ...]] = {
     "bundled": (_bundled_checkpoint, _bundled_file, _float_graph),
     "swin_tiny": (_swin_checkpoint, _exported_file, _float_graph),
-    "reference_resnet": (_seed_keras, _seed_file, _seed_lite),
+    "reference_resnet": (_reference_keras, _reference_file, _reference_lite),
 }
 NAMES = tuple(_STEPS)
 
 
 def weights_and_work(file: Path) -> tuple[int, float]:
-    """A graph's size in bytes, and the GFLOP of its convolutions and products for one photo (2 per multiply-add)."""
+    """Return a graph's size in bytes, and GFLOP of its convolutions and products a photo (2 per multiply-add)."""
     loaded = onnx.load(file)
     loaded.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     del loaded.graph.value_info[:]  # of any batch size

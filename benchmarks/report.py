@@ -1,16 +1,61 @@
-"""Results → the tables of docs/benchmarks.md and its charts. Every figure on the page comes from here."""
+"""Results → the tables of docs/benchmarks.md. Every number in them comes from the results file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .charts import draw
+from .measurement import Measurement, Measurements, ordered, read, read_columns
 from .models import NAMES
+from .page import Section, table
 from .subjects import OURS
 
-_START, _END = "<!-- results -->\n", "<!-- end of results -->"
-_TITLES = {"bundled": "the bundled model", "swin_tiny": "Swin-tiny", "reference_resnet": "seed 2's ResNet"}
+_TITLES = {"bundled": "the bundled model", "swin_tiny": "Swin-tiny", "reference_resnet": "the reference ResNet"}
+_NOT_TRIED = Measurement(failed="not tried")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A task that has one row a subject.
+
+    Attributes:
+        name: Key in the results.
+        title: Heading of its table.
+        header: The table's.
+        cells: What a row has behind the subject's name.
+    """
+
+    name: str
+    title: str
+    header: tuple[str, ...]
+    cells: Callable[[Measurement], tuple[str, ...]]
+
+
+_TASKS = (
+    _Task(
+        "paced",
+        "One small photo every 50 ms, each library's own default threads",
+        ("subject", "latency, ms", "ratio", "CPU seconds a second"),
+        lambda row: (f"{row.ms:.1f}", _ratio(row), f"{row.cpu_share:.2f}"),
+    ),
+    _Task(
+        "cold start",
+        "From the start of a process to its first answer, files in the page cache",
+        ("subject", "first answer, s", "ratio", "peak memory, MB"),
+        lambda row: (_seconds(row), _ratio(row), f"{row.peak_mb:.0f}"),
+    ),
+    _Task(
+        "imports", "Imports, beyond the interpreter's own start", ("import", "seconds"), lambda row: (_seconds(row),)
+    ),
+)
+
+
+def section(page: Path) -> Section:
+    """Return the part of a page that the tables go to."""
+    return Section(page, "results")
 
 
 def write(results: Mapping[str, Any], missing: Sequence[str], page: Path | None) -> None:
@@ -20,186 +65,141 @@ def write(results: Mapping[str, Any], missing: Sequence[str], page: Path | None)
     if page is None:
         print(text)
         return
-    before, rest = page.read_text(encoding="utf-8").split(_START, 1)
-    _, after = rest.split(_END, 1)
-    charts = _charts(results, page.with_suffix(""))
+    charts = draw(results, page.with_suffix(""))
     links = "\n".join(f"![{title}]({page.stem}/{file.name})" for title, file in charts)
-    page.write_text(f"{before}{_START}{text}\n{links}\n{_END}{after}", encoding="utf-8")
+    section(page).replace(f"{text}\n{links}\n")
 
 
 def _parts(results: Mapping[str, Any]) -> list[str]:
-    machine = results["machine"]
+    parts = [_introduction(results["machine"])]
+    parts += [f"Not made here: {problem}" for problem in results.get("problems", [])]
+    for model in NAMES:
+        if record := results.get(f"answers {model}"):
+            title = f"### From file to answer: {_TITLES[model]}, one thread"
+            parts += [title, _answers(read_columns(record))]
+    for model in NAMES:
+        for threads, unit in ((1, "1 thread"), (2, "2 threads")):
+            if record := results.get(f"model {model} {threads}"):
+                title = f"### The model alone: {_TITLES[model]}, {unit}"
+                parts += [title, _by_column(read_columns(record), "batch of {}")]
+    return parts + _single_tables(results)
+
+
+def _introduction(machine: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    intro = (
+    return (
         f"Measured on {machine['processor']} ({', '.join(machine['instructions']) or 'no special instructions'}), "
         f"{machine['cores']} cores, Python {machine['python']}, with {versions}; medians of up to "
         f"{machine['rounds']} rounds in which the subjects took turns; ratios are to `{OURS}`, with 95 % intervals."
     )
-    parts = [intro, *(f"Not made here: {problem}" for problem in results.get("problems", []))]
-    for model in NAMES:
-        if f"answers {model}" in results:
-            parts += [f"### From file to answer: {_TITLES[model]}, one thread", _answers(results[f"answers {model}"])]
-    for model in NAMES:
-        for threads in (1, 2):
-            if found := results.get(f"model {model} {threads}"):
-                title = f"### The model alone: {_TITLES[model]}, {threads} thread{'s' * (threads > 1)}"
-                parts += [title, _by_column(found, "batch of {}")]
-    parts += _singles(results)
-    return parts
 
 
-def _singles(results: Mapping[str, Any]) -> list[str]:
+def _single_tables(results: Mapping[str, Any]) -> list[str]:
     parts: list[str] = []
-    if found := results.get("paced"):
-        head = ("subject", "latency, ms", "ratio", "CPU seconds a second")
-        rows = [
-            _row(name, row, lambda row: (_ms(row), _ratio(row), f"{row['cpu_share']:.2f}"))
-            for name, row in found.items()
-        ]
-        parts += ["### One small photo every 50 ms, each library's own default threads", _table(head, rows)]
-    if found := results.get("cold start"):
-        head = ("subject", "first answer, s", "ratio", "peak memory, MB")
-        rows = [
-            _row(name, row, lambda row: (f"{row['ms'] / 1000:.2f}", _ratio(row), f"{row['peak_mb']:.0f}"))
-            for name, row in found.items()
-        ]
-        parts += ["### From the start of a process to its first answer, files in the page cache", _table(head, rows)]
-    if found := results.get("imports"):
-        rows = [_row(name, row, lambda row: (f"{row['ms'] / 1000:.2f}",)) for name, row in found.items()]
-        parts += ["### Imports, beyond the interpreter's own start", _table(("import", "seconds"), rows)]
-    if found := results.get("folder"):
-        limit = found["limit, 2 cores"]["photos_per_second"]
-        rows = [
-            _row(name, row, lambda row: (f"{row['photos_per_second']:.0f}", f"{row['photos_per_second'] / limit:.0%}"))
-            for name, row in found.items()
-        ]
-        parts += ["### A folder of mixed photos", _table(("subject", "photos a second", "of the limit"), rows)]
-    if found := results.get("size"):
-        parts += ["### From file to answer by megapixels of the JPEG, one thread", _by_column(found, "{} MP")]
-    if found := results.get("footprint"):
-        rows = [("aiface wheel", f"{found['wheel_mb']:.1f}"), ("aiface installed", f"{found['installed_mb']:.1f}")]
-        rows += [(name, f"{size:.0f}") for name, size in found["others_mb"].items()]
-        parts += ["### Installed size", _table(("package", "MB"), rows)]
-    if "limits" in results:
-        parts += ["### The limits of this machine, one thread", *_limits(results)]
+    for task in _TASKS:
+        if record := results.get(task.name):
+            parts += [f"### {task.title}", table(task.header, _rows(read(record), task.cells))]
+    if record := results.get("folder"):
+        parts += ["### A folder of mixed photos", _folder(read(record))]
+    if record := results.get("size"):
+        title = "### From file to answer by megapixels of the JPEG, one thread"
+        parts += [title, _by_column(read_columns(record), "{} MP")]
+    if record := results.get("footprint"):
+        parts += ["### Installed size", _footprint(record)]
+    if record := results.get("limits"):
+        parts += ["### The limits of this machine, one thread", *_limits(record, results)]
     return parts
 
 
-def _limits(results: Mapping[str, Any]) -> list[str]:
-    limits = results["limits"]
-    peaks = [(name, _figure(value)) for name, value in limits["peaks"].items()]
-    parts = [_table(("product of matrices", "giga-operations a second"), peaks)]
+def _rows(measurements: Measurements, cells: Callable[[Measurement], tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return [
+        (name, f"FAILED: {row.failed}") if row.failed else (name, *cells(row)) for name, row in measurements.items()
+    ]
+
+
+def _folder(measurements: Measurements) -> str:
+    limit = measurements["limit, 2 cores"].photos_per_second or float("nan")
+
+    def cells(row: Measurement) -> tuple[str, ...]:
+        speed = row.photos_per_second or float("nan")
+        return f"{speed:.0f}", f"{speed / limit:.0%}"
+
+    return table(("subject", "photos a second", "of the limit"), _rows(measurements, cells))
+
+
+def _footprint(record: Mapping[str, Any]) -> str:
+    rows = [("aiface wheel", f"{record['wheel_mb']:.1f}"), ("aiface installed", f"{record['installed_mb']:.1f}")]
+    rows += [(name, f"{size:.0f}") for name, size in record["others_mb"].items()]
+    return table(("package", "MB"), rows)
+
+
+def _limits(limits: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
+    return [
+        table(
+            ("product of matrices", "giga-operations a second"),
+            [(name, _rounded(value)) for name, value in limits["peaks"].items()],
+        ),
+        table(
+            ("model", "MB", "GFLOP", "min ms in fp32", f"of what `{OURS}` takes"),
+            [_work_row(model, work, limits["peaks"]["fp32"], results) for model, work in limits["work"].items()],
+        ),
+        table(
+            ("photo", "decoding alone, ms", f"of what `{OURS}` takes to answer"),
+            [
+                (kind, f"{ms:.1f}", _share(ms, _our_ms(results, "answers bundled", kind)))
+                for kind, ms in limits["decoding_ms"].items()
+            ],
+        ),
+    ]
+
+
+def _work_row(model: str, work: Mapping[str, Any], peak: float, results: Mapping[str, Any]) -> tuple[str, ...]:
+    min_ms = work["gflop"] / peak * 1000
+    share = _share(min_ms, _our_ms(results, f"model {model} 1", "1"))
+    return _TITLES[model], f"{work['size'] / 1e6:.1f}", f"{work['gflop']:.2f}", f"{min_ms:.1f}", share
+
+
+def _our_ms(results: Mapping[str, Any], task: str, column: str) -> float | None:
+    ms: float | None = results.get(task, {}).get(column, {}).get(OURS, {}).get("ms")
+    return ms
+
+
+def _share(ms: float, of: float | None) -> str:
+    return f"{ms / of:.0%}" if of else "not measured"
+
+
+def _answers(columns: Mapping[str, Measurements]) -> str:
     rows = []
-    for model, work in limits["work"].items():
-        alone = results.get(f"model {model} 1", {}).get("1", {}).get(OURS, {}).get("ms")
-        least = work["gflop"] / limits["peaks"]["fp32"] * 1000
-        share = f"{least / alone:.0%}" if alone else "not measured"
-        rows.append((_TITLES[model], f"{work['size'] / 1e6:.1f}", f"{work['gflop']:.2f}", f"{least:.1f}", share))
-    head = ("model", "MB", "GFLOP", "least ms in fp32", f"of what `{OURS}` takes")
-    parts.append(_table(head, rows))
-    rows = []
-    for kind, decoding in limits["decoding_ms"].items():
-        whole = results.get("answers bundled", {}).get(kind, {}).get(OURS, {}).get("ms")
-        rows.append((kind, f"{decoding:.1f}", f"{decoding / whole:.0%}" if whole else "not measured"))
-    parts.append(_table(("photo", "decoding alone, ms", f"of what `{OURS}` takes to answer"), rows))
-    return parts
+    for name in ordered(columns):
+        row = [column.get(name, _NOT_TRIED) for column in columns.values()]
+        differences = [cell.difference for cell in row if cell.difference is not None]
+        worst = (f"{max(differences, default=float('nan')):.1e}",) if not row[0].failed else ()
+        rows.append((name, *_cells(row), *worst))
+    return table(("subject", *columns, "largest difference of p_ai"), rows)
 
 
-def _answers(found: Mapping[str, Mapping[str, Any]]) -> str:
-    head = ("subject", *(kind for kind in found), "largest difference of p_ai")
-    rows = []
-    for name in _names(found):
-        row = [found[kind].get(name, {"failed": "not tried"}) for kind in found]
-        if "failed" in row[0]:
-            rows.append((name, f"FAILED: {row[0]['failed']}", *[""] * len(row)))
-            continue
-        worst = max(cell.get("difference", float("nan")) for cell in row)
-        rows.append((name, *(_ms_or_failed(cell) for cell in row), f"{worst:.1e}"))
-    return _table(head, rows)
+def _by_column(columns: Mapping[str, Measurements], title: str) -> str:
+    rows = [(name, *_cells([column.get(name, _NOT_TRIED) for column in columns.values()])) for name in ordered(columns)]
+    return table(("subject", *(title.format(column) for column in columns)), rows)
 
 
-def _by_column(found: Mapping[str, Mapping[str, Any]], title: str) -> str:
-    head = ("subject", *(title.format(kind) for kind in found))
-    rows = []
-    for name in _names(found):
-        row = [found[kind].get(name, {"failed": "not tried"}) for kind in found]
-        failed = "failed" in row[0]
-        cells = [f"FAILED: {row[0]['failed']}", *[""] * (len(row) - 1)] if failed else map(_ms_or_failed, row)
-        rows.append((name, *cells))
-    return _table(head, rows)
+def _cells(row: Sequence[Measurement]) -> list[str]:
+    """Return a cell a column, or the reason alone where the subject failed from the start."""
+    if row[0].failed:
+        return [f"FAILED: {row[0].failed}"]
+    return [f"FAILED: {cell.failed}" if cell.failed else f"{cell.ms:.1f} ms, {_ratio(cell)}" for cell in row]
 
 
-def _names(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """This library first, then by time, then what failed."""
-    first = next(iter(found.values()))
-    return sorted(first, key=lambda name: (name != OURS, "failed" in first[name], first[name].get("ms", 0.0)))
-
-
-def _row(name: str, row: Mapping[str, Any], cells: Any) -> tuple[str, ...]:
-    return (name, f"FAILED: {row['failed']}") if "failed" in row else (name, *cells(row))
-
-
-def _ms_or_failed(row: Mapping[str, Any]) -> str:
-    return f"FAILED: {row['failed']}" if "failed" in row else f"{_ms(row)} ms, {_ratio(row)}"
-
-
-def _ms(row: Mapping[str, Any]) -> str:
-    return f"{row['ms']:.1f}"
-
-
-def _ratio(row: Mapping[str, Any]) -> str:
-    if "ratio" not in row:
+def _ratio(row: Measurement) -> str:
+    if row.ratio is None or row.ratio_95 is None:
         return "no ratio"
-    low, high = row["ratio_95"]
-    return f"**{row['ratio']:.2f}** ({low:.2f} to {high:.2f})"
+    low, high = row.ratio_95
+    return f"**{row.ratio:.2f}** ({low:.2f} to {high:.2f})"
 
 
-def _figure(value: Any) -> str:
+def _seconds(row: Measurement) -> str:
+    return f"{(row.ms or 0.0) / 1000:.2f}"
+
+
+def _rounded(value: object) -> str:
     return f"{value:.0f}" if isinstance(value, float) else str(value)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    width = len(head)
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * width]
-    lines += ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _charts(results: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    folder.mkdir(exist_ok=True)
-    made = []
-    if found := results.get("answers bundled"):
-        figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-        kinds = [kind for kind in ("178x218.jpg", "1024x1024.jpg", "4000x3000.jpg") if kind in found]
-        names = [name for name in _names(found) if "failed" not in found[kinds[0]][name]]
-        for place, name in enumerate(names):
-            values = [found[kind][name].get("ratio", float("nan")) for kind in kinds]
-            axes.barh(
-                [index + place * 0.8 / len(names) for index in range(len(kinds))], values, 0.75 / len(names), label=name
-            )
-        axes.set(yticks=[index + 0.35 for index in range(len(kinds))], yticklabels=kinds)
-        axes.set(xlabel=f"times what {OURS} takes, one thread", title="From file to answer, the bundled model")
-        axes.invert_yaxis()
-        axes.axvline(1, color="black", linewidth=0.8)
-        axes.legend(fontsize=8)
-        made.append(("From file to answer", folder / "answers.png"))
-        figure.savefig(made[-1][1], dpi=120)
-        plt.close(figure)
-    if found := results.get("size"):
-        figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-        sizes = [int(size) for size in found]
-        for name in _names(found):
-            if all("ms" in found[size].get(name, {}) for size in found):
-                axes.plot(sizes, [found[size][name]["ms"] for size in found], marker="o", label=name)
-        axes.set(xscale="log", yscale="log", xlabel="megapixels of the JPEG", ylabel="ms, one thread")
-        axes.set(title="From file to answer by size", xticks=sizes, xticklabels=[str(size) for size in sizes])
-        axes.legend(fontsize=8)
-        made.append(("From file to answer by size", folder / "size.png"))
-        figure.savefig(made[-1][1], dpi=120)
-        plt.close(figure)
-    return made

@@ -10,10 +10,17 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Of a model's folder, from `models.make`.
-FILE, FLOAT, CHECKPOINT, KERAS, LITE = "model.onnx", "float/model.onnx", "checkpoint", "seed.keras", "seed.tflite"
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aiface_runtime.manifest import Manifest
+
+# In a model's folder, from `models.make`.
+FILE, FLOAT, CHECKPOINT = "model.onnx", "float/model.onnx", "checkpoint"
+KERAS, LITE = "reference.keras", "reference.tflite"
 
 _AI = "ai"
 
@@ -31,18 +38,18 @@ class Subject(ABC):
 
     @abstractmethod
     def answer(self, file: Path) -> float:
-        """From a file to P(AI)."""
+        """Return P(AI) of a file, 0 to 1."""
 
     @abstractmethod
     def prepare(self, batch_size: int) -> Any:
-        """Input for `run`: the model's own pixels, already on their place."""
+        """Return input for `run`: pixels in the shape and type that the model takes."""
 
     @abstractmethod
     def run(self, batch: Any) -> Any:
-        """The model alone."""
+        """Run the model alone."""
 
     def answer_all(self, files: Sequence[Path]) -> int:
-        """From many files to answers, as the library does it best; how many there were."""
+        """Answer many files, as the library does it best; return how many there were."""
         return len([self.answer(file) for file in files])
 
 
@@ -194,14 +201,10 @@ class OpenVino(Subject):
         if self.precision:
             settings["INFERENCE_PRECISION_HINT"] = self.precision
         self._model: Any = openvino.Core().compile_model(folder / FILE, "CPU", settings)
-        self._column = self._manifest.labels.index(self._manifest.ai_labels[0])
+        self._ai_index = self._manifest.labels.index(self._manifest.ai_labels[0])
 
     def answer(self, file: Path) -> float:
-        from aiface_runtime.images import load_scaled
-        from aiface_runtime.preprocess import min_decode_size, preprocess
-
-        pixels, box = load_scaled(file, min_decode_size(self._manifest))
-        return float(self.run(preprocess(pixels, self._manifest.steps, box)[None])[0, self._column])
+        return float(self.run(pixels_of(file, self._manifest)[None])[0, self._ai_index])
 
     def prepare(self, batch_size: int) -> Any:
         import numpy as np
@@ -219,8 +222,8 @@ class OpenVinoFp32(OpenVino):
     precision = "f32"
 
 
-class _Seed(Subject):
-    """What the card of seed 2 does: OpenCV, then the network."""
+class _OpenCv(Subject):
+    """What the reference ResNet's card does: OpenCV, then the network."""
 
     def answer(self, file: Path) -> float:
         import cv2
@@ -235,7 +238,7 @@ class _Seed(Subject):
         return np.random.default_rng(0).random((batch_size, 224, 224, 3), np.float32)
 
 
-class Keras(_Seed):
+class Keras(_OpenCv):
     """Keras on TensorFlow, as the card has it."""
 
     def __init__(self, folder: Path, threads: int) -> None:
@@ -254,7 +257,7 @@ class Keras(_Seed):
         return self._model.predict_on_batch(batch)
 
 
-class LiteRt(_Seed):
+class LiteRt(_OpenCv):
     """LiteRT, which was TensorFlow Lite."""
 
     def __init__(self, folder: Path, threads: int) -> None:
@@ -273,6 +276,15 @@ class LiteRt(_Seed):
         self._interpreter.set_tensor(self._interpreter.get_input_details()[0]["index"], batch)
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._interpreter.get_output_details()[0]["index"])
+
+
+def pixels_of(file: Path, manifest: Manifest) -> NDArray[np.uint8]:
+    """Decode and resize a photo as this library does, to uint8 RGB `[H, W, 3]`."""
+    from aiface_runtime.images import load_scaled
+    from aiface_runtime.preprocess import min_decode_size, preprocess
+
+    pixels, box = load_scaled(file, min_decode_size(manifest))
+    return preprocess(pixels, manifest.steps, box)
 
 
 OURS = "aiface_runtime"

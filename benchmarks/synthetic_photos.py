@@ -1,4 +1,4 @@
-"""The photos that are timed: made, so that anyone has the same; faces are of no matter to the clock."""
+"""The photos that are timed: made by code, so that anyone has the same; what they show does not change the time."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _FORMATS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 
 
 def make(folder: Path) -> dict[str, Path]:
-    """One file a kind, by name."""
+    """Write one file a kind; return them by name."""
     folder.mkdir(parents=True, exist_ok=True)
-    return {name: _made(folder / name, *size) for name, size in KINDS.items()}
+    return {name: _written(folder / name, *size) for name, size in KINDS.items()}
 
 
 def make_sizes(folder: Path) -> dict[int, Path]:
-    """JPEGs of 4:3, by megapixels."""
+    """Write JPEGs of 4:3; return them by megapixels."""
     folder.mkdir(parents=True, exist_ok=True)
     sides = {size: round((size * 1e6 * 3 / 4) ** 0.5) for size in MEGAPIXELS}
-    return {size: _made(folder / f"{size}mp.jpg", round(side * 4 / 3), side) for size, side in sides.items()}
+    return {size: _written(folder / f"{size}mp.jpg", round(side * 4 / 3), side) for size, side in sides.items()}
 
 
 def make_folder(folder: Path, count: int) -> list[Path]:
-    """Mixed photos: of every eight one is a PNG and one a WebP; sides from 178 to 2048."""
+    """Write mixed photos: of every eight one is a PNG and one a WebP; sides from 178 to 2048."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for number in range(count):
@@ -43,12 +43,12 @@ def make_folder(folder: Path, count: int) -> list[Path]:
         master = folder / f"master-{side}{suffix}"
         file = folder / f"{number:04}{suffix}"
         if not file.exists():
-            file.write_bytes(_made(master, side, round(side * (1, 1.25)[number % 2])).read_bytes())
+            file.write_bytes(_written(master, side, round(side * (1, 1.25)[number % 2])).read_bytes())
         files.append(file)
     return files
 
 
-def _made(file: Path, width: int, height: int) -> Path:
+def _written(file: Path, width: int, height: int) -> Path:
     if not file.exists():
         image: Image.Image = photo(width, height)
         file.write_bytes(encoded(image, _FORMATS[file.suffix]))

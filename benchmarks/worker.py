@@ -1,6 +1,6 @@
 """One subject in a process of its own: `python -m benchmarks.worker MODEL SUBJECT FOLDER THREADS`.
 
-Orders come in as JSON lines on stdin, answers go out on what was stdout; whatever libraries print goes to stderr.
+Requests come in as JSON lines on stdin, replies go out on what was stdout; whatever libraries print goes to stderr.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, TextIO
 
 
 def main() -> None:
-    """Open the subject, say so, and obey until stdin ends."""
-    answers = os.fdopen(os.dup(1), "w")
+    """Open the subject, say so, and serve requests until stdin ends."""
+    replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     model, name, folder, threads = sys.argv[1:5]
     try:
@@ -25,54 +25,59 @@ def main() -> None:
         from .subjects import SUBJECTS
 
         subject = SUBJECTS[model][name](Path(folder), int(threads))
-        _say(answers, {"opened": time.perf_counter() - start})
+        _send(replies, {"opened": time.perf_counter() - start})
         batches: dict[int, Any] = {}
         for line in sys.stdin:
-            _say(answers, _obey(subject, json.loads(line), batches))
+            _send(replies, _reply(subject, json.loads(line), batches))
     except Exception as error:  # noqa: BLE001 a subject that fails is a row of the table
         reason = next(iter(str(error).strip().splitlines()), "")
-        _say(answers, {"error": f"{type(error).__name__}: {reason}"[:200]})
+        _send(replies, {"error": f"{type(error).__name__}: {reason}"[:200]})
 
 
-def _say(answers: TextIO, word: dict[str, Any]) -> None:
-    print(json.dumps(word), file=answers, flush=True)
+def _send(replies: TextIO, reply: dict[str, Any]) -> None:
+    print(json.dumps(reply), file=replies, flush=True)
 
 
-def _obey(subject: Any, order: dict[str, Any], batches: dict[int, Any]) -> dict[str, Any]:
-    burned, start = _cpu(), time.perf_counter()
-    found: dict[str, Any] = {}
-    if order["do"] == "answer":
-        found["p_ai"] = subject.answer(Path(order["file"]))
-    elif order["do"] == "run":
-        size = order["batch"]
-        if size not in batches:
-            batches[size] = subject.prepare(size)
-            start = time.perf_counter()
-        subject.run(batches[size])
-    elif order["do"] == "folder":
-        found["count"] = subject.answer_all([Path(file) for file in order["files"]])
-    elif order["do"] == "paced":
-        found["latency"] = _paced(subject, Path(order["file"]), order["every"], order["count"])
-    found["seconds"] = time.perf_counter() - start
-    found["cpu"] = _cpu() - burned
-    found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return found
+def _reply(subject: Any, request: dict[str, Any], batches: dict[int, Any]) -> dict[str, Any]:
+    if request["action"] == "run" and request["batch"] not in batches:
+        batches[request["batch"]] = subject.prepare(request["batch"])
+    cpu_seconds, start = _cpu_seconds(), time.perf_counter()
+    reply = _perform(subject, request, batches)
+    reply["seconds"] = time.perf_counter() - start
+    reply["cpu_seconds"] = _cpu_seconds() - cpu_seconds
+    reply["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return reply
+
+
+def _perform(subject: Any, request: dict[str, Any], batches: dict[int, Any]) -> dict[str, Any]:
+    match request["action"]:
+        case "answer":
+            return {"p_ai": subject.answer(Path(request["file"]))}
+        case "run":
+            subject.run(batches[request["batch"]])
+            return {}
+        case "folder":
+            return {"count": subject.answer_all([Path(file) for file in request["files"]])}
+        case "paced":
+            return {"latency": _paced(subject, Path(request["file"]), request["every"], request["count"])}
+        case action:
+            raise ValueError(f"no such action: {action}")
 
 
 def _paced(subject: Any, file: Path, every: float, count: int) -> float:
-    """The median of answers to photos that arrive at a steady pace, in seconds."""
-    taken = []
+    """Return the median latency of answers to photos that arrive at a steady pace, in seconds."""
+    latencies = []
     due = time.perf_counter()
     for _ in range(count):
         due += every
         time.sleep(max(0.0, due - time.perf_counter()))
         start = time.perf_counter()
         subject.answer(file)
-        taken.append(time.perf_counter() - start)
-    return median(taken)
+        latencies.append(time.perf_counter() - start)
+    return median(latencies)
 
 
-def _cpu() -> float:
+def _cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
