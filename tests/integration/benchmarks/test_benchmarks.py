@@ -1,4 +1,4 @@
-"""The benchmark measures what it says, and a subject that fails stays in the tables as it failed."""
+"""The benchmark measures what it says, with real processes."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from transformers import AutoModelForImageClassification
 
 from aiface_runtime.catalog import resolve
 from aiface_runtime.engine import Engine
-from aiface_runtime.latency import Timing, take_turns
-from benchmarks import models, report, tasks
+from benchmarks import models, tasks
 from benchmarks import synthetic_photos as photos
-from benchmarks.subjects import FILE, OURS, SUBJECTS
+from benchmarks.processes import Comparison
+from benchmarks.subjects import FILE, OURS
+
+_BROKEN = "LiteRT"  # never converted here, and opened within milliseconds
 
 
 @pytest.fixture(scope="module")
-def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     """The bundled file without the checkpoint that the other subjects need."""
     folder = tmp_path_factory.mktemp("bundled")
     (folder / FILE).write_bytes(resolve(None).read_bytes())
-    return folder
+    return Comparison("bundled", folder, (_BROKEN, OURS))
 
 
+@pytest.mark.slow
+@pytest.mark.torch
 def test_the_others_run_the_bundled_weights(tmp_path: Path) -> None:
-    network = AutoModelForImageClassification.from_pretrained(models.save_bundled(tmp_path / "checkpoint")).eval()
+    torch = pytest.importorskip("torch", reason="the checkpoint is PyTorch's")
+    transformers = pytest.importorskip("transformers", reason="the checkpoint is of transformers")
+    checkpoint = models.save_bundled(tmp_path / "checkpoint")
+    network = transformers.AutoModelForImageClassification.from_pretrained(checkpoint).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
     scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(levels)[:, None, None] for levels in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
@@ -35,49 +40,44 @@ def test_the_others_run_the_bundled_weights(tmp_path: Path) -> None:
     np.testing.assert_allclose(Engine(resolve(None), "cpu").run(pixels), theirs, atol=1e-4)
 
 
-def test_what_fails_stays_and_what_works_is_timed(bundled: Path, tmp_path: Path) -> None:
-    files = {"178x218.jpg": photos.make(tmp_path)["178x218.jpg"]}
-    found = tasks.answers("bundled", bundled, files, threads=1, rounds=2)["178x218.jpg"]
-    assert found.keys() == SUBJECTS["bundled"].keys()
-    assert found[OURS]["ratio"] == 1.0
-    assert found[OURS]["difference"] == 0.0
-    assert found[OURS]["ms_95"][0] <= found[OURS]["ms"] <= found[OURS]["ms_95"][1]
-    failed = {name for name, row in found.items() if "failed" in row}
-    assert {"transformers pipeline, torch eager", "LiteRT"} <= failed
-    assert OURS not in failed
-    results = {
-        "machine": {"processor": "p", "instructions": [], "cores": 2, "python": "3", "versions": {}, "rounds": 2}
-    }
-    report.write(results | {"answers bundled": {"178x218.jpg": found}}, ["paced"], page := _page(tmp_path))
-    text = page.read_text()
-    assert text.startswith("before")
-    assert text.rstrip().endswith("after")
-    lines = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.startswith("| ")}
-    assert "**1.00** (1.00 to 1.00)" in lines[OURS]
-    assert "**Not measured** in this run: paced." in text
-    assert all("FAILED: " in lines[name] for name in failed)
+def test_what_fails_stays_and_what_works_is_timed(comparison: Comparison, tmp_path: Path) -> None:
+    files = {name: file for name, file in photos.make(tmp_path).items() if name in ("178x218.jpg", "1024x1024.jpg")}
+    columns = tasks.answers(comparison, files, threads=1, rounds=2)
+    assert columns.keys() == files.keys()
+    for column in columns.values():
+        assert column.keys() == {OURS, _BROKEN}
+        assert column[_BROKEN].failed
+        ours = column[OURS]
+        assert ours.failed is None
+        assert (ours.ratio, ours.difference) == (1.0, 0.0)
+        assert ours.ms is not None
+        assert ours.ms_95 is not None
+        assert ours.ms_95[0] <= ours.ms <= ours.ms_95[1]
 
 
-def _page(folder: Path) -> Path:
-    page = folder / "page.md"
-    page.write_text("before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n")
-    return page
+def test_the_model_alone_is_timed_by_batch_size(comparison: Comparison) -> None:
+    columns = tasks.model_only(comparison, (1, 2), threads=1, rounds=1)
+    assert columns.keys() == {"1", "2"}
+    assert all(column[OURS].ms and column[_BROKEN].failed for column in columns.values())
 
 
-def test_a_folder_is_answered_on_one_and_two_cores(bundled: Path, tmp_path: Path) -> None:
-    files = photos.make_folder(tmp_path / "folder", 24)
+def test_cold_start_tells_peak_memory(comparison: Comparison, tmp_path: Path) -> None:
+    measured = tasks.cold_start(comparison, photos.make(tmp_path)["178x218.jpg"], rounds=1)
+    assert measured[_BROKEN].failed
+    assert measured[OURS].ms
+    assert (measured[OURS].peak_mb or 0) > 30, "an interpreter with numpy and onnxruntime"
+
+
+def test_a_folder_is_answered_on_one_and_two_cores(comparison: Comparison, tmp_path: Path) -> None:
+    files = photos.make_folder(tmp_path / "folder", 6)
     assert {file.suffix for file in files} == {".jpg", ".png", ".webp"}
-    found = tasks.folder_throughput("bundled", bundled, files, rounds=1, others=8)
-    assert all(found[f"{OURS}, {cores} core(s)"]["photos_per_second"] > 0 for cores in (1, 2))
-    assert found["limit, 2 cores"]["photos_per_second"] > 0
+    measured = tasks.folder_throughput(comparison, files, rounds=1, others=2)
+    assert measured[_BROKEN].failed
+    names = (f"{OURS}, 1 core(s)", f"{OURS}, 2 core(s)", "limit, 2 cores")
+    assert all((measured[name].photos_per_second or 0) > 0 for name in names)
 
 
-def test_turns_are_taken_and_intervals_hold_the_median() -> None:
-    order: list[str] = []
-    taken = dict.fromkeys("ab", 0.0)
-    for name, seconds in take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=3):
-        taken[name] += seconds
-    assert order == ["a", "b"] * 4, "once to warm up, then in turn"
-    timing = Timing.of([0.010, 0.012, 0.011, 0.500, 0.013])
-    assert timing.median == pytest.approx(12.0)
-    assert 10.0 <= timing.low <= timing.median <= timing.high <= 500.0
+def test_an_import_that_fails_stays() -> None:
+    measured = tasks.imports({"json": "import json", "nothing": "import no_such_package"}, rounds=1)
+    assert measured["json"].ms is not None
+    assert measured["nothing"].failed == "ModuleNotFoundError: No module named 'no_such_package'"
