@@ -67,7 +67,7 @@ model: .venv/test/.ready
 .venv/test/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime evaluation export training models -type d -not -name __pycache__)
 	$(PYTHON) -m venv .venv/test
 	.venv/test/bin/python $(PIP_INSTALL) $(TORCH)
-	.venv/test/bin/python $(PIP_INSTALL) --config-settings editable_mode=strict --editable ".[cpu,export,train,test]"
+	.venv/test/bin/python $(PIP_INSTALL) --config-settings editable_mode=strict --editable ".[cpu,export,train,test,examples]"
 	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/timm timm==1.0.31 torchvision==0.29.2
 	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/openvino onnxruntime-openvino==1.24.1
 	@touch $@
