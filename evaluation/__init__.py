@@ -1,1 +1,1 @@
-"""How good a model file is on labelled photos, and thresholds fitted on them: without PyTorch."""
+"""Measure how good a model file is on labelled photos, and fit thresholds on them, without PyTorch."""

@@ -1,4 +1,4 @@
-"""How a photo reaches a classifier: as it is, from a website, from a chat's screenshot; or saved again unchanged."""
+"""Conditions in which a photo reaches a classifier: as it is, from a website, as a screenshot; or saved again."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _SCREEN_SCALE = 1.37  # no small fraction: every pixel of the screenshot is anot
 
 
 class Condition(NamedTuple):
-    """A way of a photo.
+    """What is done to a photo before a classifier sees it.
 
     Attributes:
-        what: It does, for people.
+        description: For people.
         apply: From an RGB photo of any size to another, always the same one.
     """
 
-    what: str
+    description: str
     apply: Callable[[Image.Image], Image.Image]
 
 
 def web(photo: Image.Image) -> Image.Image:
-    """As a website shows it: its longer side at most 512 pixels, JPEG 75."""
-    return _jpeg(_at_most(photo, _WEB_SIDE), _WEB_QUALITY)
+    """Save a photo as a website shows it: its longer side at most 512 pixels, JPEG 75."""
+    return _jpeg(_shrink(photo, _WEB_SIDE), _WEB_QUALITY)
 
 
 def hard(photo: Image.Image) -> Image.Image:
-    """A screenshot of a small copy: its longer side at most 256 pixels, JPEG 50, enlarged as screens do."""
-    small = _jpeg(_at_most(photo, _HARD_SIDE), _HARD_QUALITY)
+    """Make a screenshot of a small copy: its longer side at most 256 pixels, JPEG 50, enlarged as screens do."""
+    small = _jpeg(_shrink(photo, _HARD_SIDE), _HARD_QUALITY)
     size = (round(small.width * _SCREEN_SCALE), round(small.height * _SCREEN_SCALE))
     return small.resize(size, Image.Resampling.BILINEAR)
 
@@ -50,7 +50,7 @@ CONDITIONS = {
     ),
 }
 
-RESAVED: dict[str, dict[str, Any]] = {  # how Pillow is told to
+RESAVED: dict[str, dict[str, Any]] = {  # options of Pillow's `save`
     "JPEG 95": {"format": "JPEG", "quality": 95},
     "PNG": {"format": "PNG", "compress_level": 1},
     "lossless WebP": {"format": "WEBP", "lossless": True, "method": 0},
@@ -58,7 +58,7 @@ RESAVED: dict[str, dict[str, Any]] = {  # how Pillow is told to
 
 
 def views(sample: Sample, names: tuple[str, ...]) -> list[ImageInput]:
-    """A photo as it arrives by several ways, decoded once.
+    """Give a photo in several conditions, decoded once.
 
     The clean condition is the file itself, so that a model which may decode large JPEGs at a reduced scale does so here
     too; what is saved again is encoded for the same reason.
@@ -74,18 +74,18 @@ def views(sample: Sample, names: tuple[str, ...]) -> list[ImageInput]:
         InputError: The photo cannot be decoded.
     """
     photo = None if names == ("clean",) else Image.fromarray(load_rgb(sample.path))
-    made: list[ImageInput] = []
+    inputs: list[ImageInput] = []
     for name in names:
         if photo is None or name == "clean":
-            made.append(sample.path)
+            inputs.append(sample.path)
         elif name in CONDITIONS:
-            made.append(np.asarray(CONDITIONS[name].apply(photo)))
+            inputs.append(np.asarray(CONDITIONS[name].apply(photo)))
         else:
-            made.append(_saved(photo, **RESAVED[name]))
-    return made
+            inputs.append(_saved(photo, **RESAVED[name]))
+    return inputs
 
 
-def _at_most(photo: Image.Image, side: int) -> Image.Image:
+def _shrink(photo: Image.Image, side: int) -> Image.Image:
     scale = side / max(photo.size)
     if scale >= 1:
         return photo

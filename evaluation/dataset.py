@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiface_runtime.images import PHOTO_SUFFIXES
 
 from .errors import DataError
+from .names import LABELS, SPLITS
 
-LABELS = ("real", "ai")  # in output order, as in the seed model
-SPLITS = ("train", "val", "test")
+__all__ = ["LABELS", "SPLITS", "Sample", "check_files", "read_samples"]
+
 _FOLDER_LABELS = {"real": "real", "human": "real", "ai": "ai", "fake": "ai"}
 
 
@@ -21,12 +22,12 @@ class Sample:
     """One labelled photo.
 
     Attributes:
-        path: Where the file is.
+        path: The file.
         label: `real` or `ai`.
-        source: The collection it came from; the unit of balanced sampling and of reporting.
-        generator: What made it; empty for a real photo or where nobody knows.
+        source: Name of the collection it came from; the unit of balanced sampling and of reporting.
+        generator: Name of what made it; empty for a real photo or where nobody knows.
         split: `train`, `val`, `test`, or empty where the data does not say.
-        original: The real photo that an AI twin was made of; None for every other photo.
+        original: The real photo that a reconstruction was made of; None for every other photo.
     """
 
     path: Path
@@ -38,7 +39,7 @@ class Sample:
 
     @property
     def target(self) -> int:
-        """Index of the label in `LABELS`."""
+        """Give the index of the label in `LABELS`."""
         return LABELS.index(self.label)
 
 
@@ -46,15 +47,15 @@ def read_samples(data: Path) -> list[Sample]:
     """Read a manifest (CSV), a folder that has a `manifest.csv`, or folders named after the labels.
 
     A manifest has columns `path` (relative to itself) and `label`, and may have `split`, `source`, `generator` and
-    `original` (the real photo that an AI twin was made of, relative to the manifest too). In a plain folder the nearest
-    parent named real, human, ai or fake is the label, one named train, val or test the split.
+    `original` (the real photo that a reconstruction was made of, relative to the manifest too). In a plain folder the
+    nearest parent named real, human, ai or fake is the label, one named train, val or test the split.
 
     Raises:
         DataError: There is nothing usable at `data`; the message says what was expected.
     """
     manifest = data / "manifest.csv" if data.is_dir() else data
     if manifest.is_file():
-        samples = list(_from_manifest(manifest))
+        samples = _from_manifest(manifest)
     elif data.is_dir():
         samples = list(_from_folders(data))
     else:
@@ -64,21 +65,26 @@ def read_samples(data: Path) -> list[Sample]:
     return samples
 
 
-def _from_manifest(manifest: Path) -> Iterator[Sample]:
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        if missing := {"path", "label"} - set(rows.fieldnames or ()):
-            raise DataError(f"{manifest}: lacks the column(s) {', '.join(sorted(missing))}")
-        for row in rows:
-            where = f"{manifest}:{rows.line_num}"
-            label, split = _FOLDER_LABELS.get(row["label"].lower()), row.get("split") or ""
-            if label is None:
-                raise DataError(f"{where}: label {row['label']!r} is neither real nor ai")
-            if split not in ("", *SPLITS):
-                raise DataError(f"{where}: split {split!r} is none of {', '.join(SPLITS)}")
-            original = manifest.parent / row["original"] if row.get("original") else None
-            source, generator = row.get("source") or label, row.get("generator") or ""
-            yield Sample(manifest.parent / row["path"], label, source, generator, split, original)
+def _from_manifest(manifest: Path) -> list[Sample]:
+    try:
+        with manifest.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file, restval="")
+            if missing := {"path", "label"} - set(rows.fieldnames or ()):
+                raise DataError(f"{manifest}: lacks the column(s) {', '.join(sorted(missing))}")
+            return [_from_row(manifest, row, rows.line_num) for row in rows]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{manifest}: not a CSV file in UTF-8 ({error})") from error
+
+
+def _from_row(manifest: Path, row: Mapping[str, str], line: int) -> Sample:
+    label, split = _FOLDER_LABELS.get(row["label"].lower()), row.get("split", "")
+    if label is None:
+        raise DataError(f"{manifest}:{line}: label {row['label']!r} is neither real nor ai")
+    if split not in ("", *SPLITS):
+        raise DataError(f"{manifest}:{line}: split {split!r} is none of {', '.join(SPLITS)}")
+    original = manifest.parent / row["original"] if row.get("original") else None
+    source, generator = row.get("source") or label, row.get("generator", "")
+    return Sample(manifest.parent / row["path"], label, source, generator, split, original)
 
 
 def _from_folders(root: Path) -> Iterator[Sample]:

@@ -1,4 +1,4 @@
-"""What can go wrong with labelled photos."""
+"""Errors of measuring and calibrating."""
 
 from __future__ import annotations
 
@@ -9,3 +9,15 @@ class DataError(AifaceError, ValueError):
     """The labelled photos, or what a training run starts from, cannot be used as they are."""
 
     code = "data"
+
+
+class OutputError(AifaceError, OSError):
+    """A result cannot be written."""
+
+    code = "output"
+
+
+class CalibrationError(AifaceError, ValueError):
+    """A model file cannot be calibrated."""
+
+    code = "calibration"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiface_runtime import Classifier
+from aiface_runtime.errors import InputError
 from aiface_runtime.manifest import OperatingPoint
 
 from .calibration import expected_calibration_error, reliability
@@ -18,14 +21,27 @@ from .conditions import CONDITIONS, RESAVED, views
 from .dataset import Sample
 from .errors import DataError
 from .image_stats import IMAGE_STATS, measure
-from .metrics import at_points, breakdown, calls, figures, intervals, roc, share_interval
-from .operating_points import DEFAULT
+from .json_record import JsonRecord
+from .metrics import binary_metrics, by_quartile, intervals, rates_at_points, roc, share_interval, verdict_shares
+from .names import ALL, DEFAULT, LABELS, SPLITS
 from .parallel import ahead
+from .results import (
+    BinaryMetrics,
+    ConditionResult,
+    Evaluation,
+    GroupMetrics,
+    Movement,
+    OverallMetrics,
+    Resaved,
+    SplitResult,
+    Thresholds,
+)
 from .types import Progress, Scorer, Scores
 
-_SPLITS = ("train", "val", "test", "all")
-_RESAVED = 300  # photos of a split, evenly over it, are saved again: each is scored once more for every format
+_MAX_RESAVED = 300  # photos of a split, evenly over it, are saved again: each is scored once more for every format
 _MOVED = 0.1  # of P(AI), by which saving a photo again should not move it
+_DECIMALS, _PHOTO_DECIMALS = 4, 6
+_HASH_DIGITS = 16
 
 
 class ModelScorer:
@@ -41,16 +57,41 @@ class ModelScorer:
     def __init__(self, model: str) -> None:
         self._model = model
         with Classifier(model) as classifier:
-            self.name: str = classifier.manifest.id
-            self.operating_points: Mapping[str, OperatingPoint] = dict(classifier.manifest.operating_points)
+            self.manifest = classifier.manifest
+        self.name: str = self.manifest.id
+        self.operating_points: Mapping[str, OperatingPoint] = dict(self.manifest.operating_points)
 
     def score(self, samples: Sequence[Sample], conditions: Sequence[str], progress: Progress) -> dict[str, Scores]:
         """Give P(AI) of every sample in every condition, as `Scorer` says."""
+        ai = [self.manifest.labels.index(label) for label in self.manifest.ai_labels]
+        probabilities = self.probabilities(samples, conditions, progress)
+        return {name: np.minimum(rows[:, ai].sum(axis=1), 1.0) for name, rows in probabilities.items()}
+
+    def probabilities(
+        self, samples: Sequence[Sample], conditions: Sequence[str], progress: Progress
+    ) -> dict[str, Scores]:
+        """Give the probabilities of all labels, float64 `[N, C]`, by condition; else as `score`."""
         photos = chain.from_iterable(ahead(partial(views, names=tuple(conditions)), progress(samples)))
         with Classifier(self._model) as classifier:
             answers = classifier.predict_many(photos, on_error="raise")
-            p_ai = np.array([answer.p_ai for answer in answers], dtype=np.float64)
-        return dict(zip(conditions, p_ai.reshape(len(samples), len(conditions)).T, strict=True))
+            rows = np.array([list(answer.scores.values()) for answer in answers], dtype=np.float64)
+        grouped = rows.reshape(len(samples), len(conditions), len(self.manifest.labels))
+        return {name: grouped[:, index] for index, name in enumerate(conditions)}
+
+
+@dataclass(frozen=True)
+class DecodablePhotos:
+    """Photos that can be decoded.
+
+    Attributes:
+        samples: N of them.
+        image_stats: float64 `[N, S]`, in the order of `IMAGE_STATS`.
+        hashes: First hexadecimal digits of each file's SHA-256.
+    """
+
+    samples: list[Sample]
+    image_stats: Scores
+    hashes: list[str]
 
 
 def assess(
@@ -60,135 +101,172 @@ def assess(
     *,
     seen: Collection[str] = (),
     command: str = "",
-) -> dict[str, Any]:
-    """Everything that is to be known of a model.
+    on_undecodable: Callable[[InputError], None] | None = None,
+) -> Evaluation:
+    """Measure everything that is to be known of a model.
 
     Args:
         scorer: The model.
-        samples: Labelled photos.
+        samples: Labelled photos; one without a split counts as `all`.
         progress: Wraps an iterable to show how far it is, as tqdm does.
-        seen: As of `evaluate`.
+        seen: Sources that have photos in the train split too.
         command: What the user typed, for the record.
+        on_undecodable: Called for each photo that cannot be decoded, which is then left out; None to raise its error.
 
     Returns:
-        What `evaluate` does, and with each split `image_statistics` (figures by quartile of what `IMAGE_STATS` measure,
-        in the clean condition at the default operating point) and `resaved` (how far P(AI) moves when a photo is saved
-        again); beside them the `model`, the `command`, the `conditions` and what they do, and the `operating_points`.
-        Floats are rounded to 4 decimals.
+        The results, rounded to 4 decimals, P(AI) of the photos to 6. Image statistics are measured in the clean
+        condition at the default operating point.
 
     Raises:
         DataError: A split lacks one of the labels.
         AifaceError: A photo or the model cannot be used.
     """
-    points = scorer.operating_points
     _check(samples)
-    scores = scorer.score(samples, tuple(CONDITIONS), progress)
-    image_stats = np.array(list(ahead(measure, progress(samples))))
-    splits = evaluate(samples, scores, points, seen)
-    for split, inside in _splits(samples):
+    photos = decodable(samples, progress, on_undecodable)
+    _check(photos.samples)
+    scores = scorer.score(photos.samples, tuple(CONDITIONS), progress)
+    points = scorer.operating_points
+    splits, recorded = {}, {}
+    for split, inside in _splits(photos.samples):
         chosen = np.flatnonzero(inside)
-        target = np.array([sample.target for sample in samples])[chosen]
-        splits[split]["image_statistics"] = {
-            trait: breakdown(values[chosen], target, scores["clean"][chosen], points[DEFAULT])
-            for trait, values in zip(IMAGE_STATS, image_stats.T, strict=True)
+        splits[split] = _rounded(_split_result(scorer, photos, chosen, scores, seen=seen, progress=progress))
+        recorded[split] = {
+            photos.hashes[index]: round(float(scores["clean"][index]), _PHOTO_DECIMALS) for index in chosen
         }
-        few = chosen[np.unique(np.linspace(0, len(chosen) - 1, _RESAVED).astype(int))]
-        splits[split]["resaved"] = _resaved(scorer, [samples[int(n)] for n in few], scores["clean"][few], progress)
-    return {
-        "model": scorer.name,
-        "command": command,
-        "conditions": [[name, condition.what] for name, condition in CONDITIONS.items()],
-        "image_statistics": IMAGE_STATS,
-        "operating_points": {
-            name: {"real_below": point.real_below, "ai_from": point.ai_from} for name, point in points.items()
+    return Evaluation(
+        model=scorer.name,
+        command=command,
+        conditions=tuple((name, condition.description) for name, condition in CONDITIONS.items()),
+        image_statistics=IMAGE_STATS,
+        operating_points={
+            name: Thresholds(real_below=point.real_below, ai_from=point.ai_from) for name, point in points.items()
         },
-        "splits": _rounded(splits),
-    }
+        splits=splits,
+        photos=recorded,
+        left_out=len(samples) - len(photos.samples),
+    )
 
 
-def evaluate(
-    samples: Sequence[Sample],
-    scores: Mapping[str, Scores],
-    points: Mapping[str, OperatingPoint],
-    seen: Collection[str] = (),
-) -> dict[str, Any]:
-    """Figures for every split and condition, and in it for every source and generator.
+def decodable(
+    samples: Sequence[Sample], progress: Progress, on_undecodable: Callable[[InputError], None] | None
+) -> DecodablePhotos:
+    """Sort out photos that cannot be decoded, and measure the others.
 
     Args:
-        samples: N labelled photos; a sample without a split counts as `all`.
-        scores: By condition, float64 `[N]` P(AI).
-        points: The model's operating points by name, `balanced` among them.
-        seen: Sources that have photos in the train split too.
-
-    Returns:
-        `{split: {"conditions": {condition: {"overall", "seen", "unseen", "sources", "generators", "ece", "reliability",
-        "roc"}}}}`. `overall` has what `figures` and `at_points` say, 95 % `intervals`, and `generators_tpr_at_1_fpr`,
-        the mean over generators by which models are chosen. `seen` and `unseen` are the photos of those sources
-        and of the others; None where these are not of both labels. A source or generator has one label only: its
-        `calls` are shares of its own photos, as is its `accuracy`; its other figures are against all photos of the
-        other label. `reliability` has mean P(AI), share of AI and photos of each of 15 bins, `roc` false and true
-        positive rates.
+        samples: Labelled photos.
+        progress: Wraps an iterable to show how far it is.
+        on_undecodable: Called for each photo that cannot be decoded; None to raise its error.
 
     Raises:
-        DataError: A split lacks one of the labels.
+        InputError: A photo cannot be decoded.
     """
-    _check(samples)
-    report: dict[str, Any] = {}
-    for split, inside in _splits(samples):
-        chosen = [sample for sample, wanted in zip(samples, inside, strict=True) if wanted]
-        report[split] = {
-            "conditions": {
-                condition: _condition_result(chosen, p_ai[inside], points, seen) for condition, p_ai in scores.items()
-            }
-        }
-    return report
+    kept, image_stats, hashes = [], [], []
+    for sample, found in zip(samples, ahead(_inspect, progress(samples)), strict=True):
+        if not isinstance(found, InputError):
+            kept.append(sample)
+            image_stats.append(found[0])
+            hashes.append(found[1])
+        elif on_undecodable is None:
+            raise found
+        else:
+            on_undecodable(found)
+    return DecodablePhotos(kept, np.array(image_stats), hashes)
+
+
+def _inspect(sample: Sample) -> tuple[tuple[float, ...], str] | InputError:
+    try:
+        return measure(sample), hash_of(sample)
+    except InputError as error:
+        return error
+
+
+def hash_of(sample: Sample) -> str:
+    """Give the first 16 hexadecimal digits of the SHA-256 of a photo's file, by which an evaluation names it."""
+    return hashlib.sha256(sample.path.read_bytes()).hexdigest()[:_HASH_DIGITS]
+
+
+def _split_result(
+    scorer: Scorer,
+    photos: DecodablePhotos,
+    chosen: NDArray[np.intp],
+    scores: Mapping[str, Scores],
+    *,
+    seen: Collection[str],
+    progress: Progress,
+) -> SplitResult:
+    samples, points = [photos.samples[index] for index in chosen], scorer.operating_points
+    target, clean = np.array([sample.target for sample in samples]), scores["clean"][chosen]
+    few = np.unique(np.linspace(0, len(chosen) - 1, _MAX_RESAVED).astype(int))
+    return SplitResult(
+        conditions={
+            condition: condition_result(samples, p_ai[chosen], points, seen) for condition, p_ai in scores.items()
+        },
+        image_statistics={
+            name: by_quartile(values[chosen], target, clean, points[DEFAULT])
+            for name, values in zip(IMAGE_STATS, photos.image_stats.T, strict=True)
+        },
+        resaved=_resaved(scorer, [samples[index] for index in few], clean[few], progress),
+    )
 
 
 def _check(samples: Sequence[Sample]) -> None:
+    if not samples:
+        raise DataError("there are no photos to evaluate")
     for split, inside in _splits(samples):
-        if len({sample.label for sample, wanted in zip(samples, inside, strict=True) if wanted}) < 2:
+        if len({sample.label for sample, wanted in zip(samples, inside, strict=True) if wanted}) < len(LABELS):
             raise DataError(f"the {split} split needs photos of both labels to be evaluated")
 
 
 def _splits(samples: Sequence[Sample]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    names = np.array([sample.split or "all" for sample in samples])
-    for split in sorted(set(names.tolist()), key=_SPLITS.index):
+    names = np.array([sample.split or ALL for sample in samples])
+    for split in sorted(set(names.tolist()), key=(*SPLITS, ALL).index):
         yield split, names == split
 
 
-def _condition_result(
-    samples: Sequence[Sample], p_ai: Scores, points: Mapping[str, OperatingPoint], seen: Collection[str]
-) -> dict[str, Any]:
-    known = np.array([sample.source in seen for sample in samples])
+def condition_result(
+    samples: Sequence[Sample], p_ai: Scores, points: Mapping[str, OperatingPoint], seen: Collection[str] = ()
+) -> ConditionResult:
+    """Measure one split in one condition, and in it every source and generator.
+
+    Args:
+        samples: N labelled photos, of both labels.
+        p_ai: float64 `[N]`.
+        points: The model's operating points by name, `balanced` among them.
+        seen: Sources that have photos in the train split too.
+    """
+    in_train = np.array([sample.source in seen for sample in samples])
     target = np.array([sample.target for sample in samples])
-    real, ai = p_ai[target == 0], p_ai[target == 1]
-    names = [sample.generator if sample.label == "ai" else "" for sample in samples]
-    generators = _groups(names, target, p_ai, points)
-    overall = figures(target, p_ai)
-    by_generator = [group["tpr_at_1_fpr"] for group in generators.values()] or [overall["tpr_at_1_fpr"]]
-    return {
-        "overall": overall
-        | {
-            "generators_tpr_at_1_fpr": float(np.mean(by_generator)),
-            "intervals": intervals(real, ai),
-            "points": at_points(target, p_ai, points),
-        },
-        "seen": _part(known, target, p_ai),
-        "unseen": _part(~known, target, p_ai),
-        "sources": _groups(_source_names(samples), target, p_ai, points),
-        "generators": generators,
-        "ece": expected_calibration_error(p_ai, target),
-        "reliability": [[mean, share, int(photos)] for mean, share, photos in reliability(p_ai, target).tolist()],
-        "roc": roc(real, ai),
-    }
+    generators = _groups([sample.generator if sample.target else "" for sample in samples], target, p_ai, points)
+    return ConditionResult(
+        overall=_overall(target, p_ai, points, [group.tpr_at_1_fpr for group in generators.values()]),
+        seen=_metrics_of(in_train, target, p_ai),
+        unseen=_metrics_of(~in_train, target, p_ai),
+        sources=_groups(_source_names(samples), target, p_ai, points),
+        generators=generators,
+        ece=expected_calibration_error(p_ai, target),
+        reliability=tuple((mean, share, int(photos)) for mean, share, photos in reliability(p_ai, target).tolist()),
+        roc=roc(target, p_ai),
+    )
 
 
-def _part(inside: NDArray[np.bool_], target: NDArray[np.int_], p_ai: Scores) -> dict[str, float] | None:
-    return figures(target[inside], p_ai[inside]) if len(set(target[inside])) == 2 else None
+def _overall(
+    target: NDArray[np.int_], p_ai: Scores, points: Mapping[str, OperatingPoint], by_generator: Sequence[float]
+) -> OverallMetrics:
+    metrics = binary_metrics(target, p_ai)
+    return OverallMetrics(
+        **metrics.to_json(),
+        generators_tpr_at_1_fpr=float(np.mean(by_generator or [metrics.tpr_at_1_fpr])),
+        intervals=intervals(target, p_ai),
+        points=rates_at_points(target, p_ai, points),
+    )
+
+
+def _metrics_of(inside: NDArray[np.bool_], target: NDArray[np.int_], p_ai: Scores) -> BinaryMetrics | None:
+    return binary_metrics(target[inside], p_ai[inside]) if len(set(target[inside])) == len(LABELS) else None
 
 
 def _source_names(samples: Sequence[Sample]) -> list[str]:
-    """Sources, those that have photos of both labels as two."""
+    """Name the sources, those that have photos of both labels as two."""
     labels: dict[str, set[str]] = {}
     for sample in samples:
         labels.setdefault(sample.source, set()).add(sample.label)
@@ -199,43 +277,48 @@ def _source_names(samples: Sequence[Sample]) -> list[str]:
 
 def _groups(
     names: Sequence[str], target: NDArray[np.int_], p_ai: Scores, points: Mapping[str, OperatingPoint]
-) -> dict[str, Any]:
-    found = np.array(names)
-    groups: dict[str, Any] = {}
-    for name in sorted(set(names) - {""}):
-        group = found == name
-        label = target[group][0]
-        against = group | (target != label)
-        called_ai = int((p_ai[group] >= points[DEFAULT].ai_from).sum())
-        groups[name] = {
-            "label": "ai" if label else "real",
-            "n": int(group.sum()),
-            **_rates(figures(target[against], p_ai[against])),
-            "accuracy": float(((p_ai[group] >= 0.5) == label).mean()),
-            "calls": calls(p_ai[group], points),
-            "called_ai_interval": share_interval(called_ai, int(group.sum())),
-        }
-    return groups
+) -> dict[str, GroupMetrics]:
+    of_photo = np.array(names)
+    return {name: _group(of_photo == name, target, p_ai, points) for name in sorted(set(names) - {""})}
 
 
-def _rates(found: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in found.items() if name not in ("n_real", "n_ai")}
+def _group(
+    inside: NDArray[np.bool_], target: NDArray[np.int_], p_ai: Scores, points: Mapping[str, OperatingPoint]
+) -> GroupMetrics:
+    label, own = target[inside][0], p_ai[inside]
+    against = inside | (target != label)
+    metrics = binary_metrics(target[against], p_ai[against])
+    return GroupMetrics(
+        label=LABELS[label],
+        n=len(own),
+        accuracy=float(((own >= 0.5) == label).mean()),
+        balanced_accuracy=metrics.balanced_accuracy,
+        f1=metrics.f1,
+        auc=metrics.auc,
+        tpr_at_1_fpr=metrics.tpr_at_1_fpr,
+        verdicts=verdict_shares(own, points),
+        called_ai_interval=share_interval(int((own >= points[DEFAULT].ai_from).sum()), len(own)),
+    )
 
 
-def _resaved(scorer: Scorer, samples: Sequence[Sample], p_ai: Scores, progress: Progress) -> dict[str, Any]:
-    moved = {name: np.abs(again - p_ai) for name, again in scorer.score(samples, tuple(RESAVED), progress).items()}
-    return {
-        "n": len(samples),
-        "formats": {
-            name: {"within_0.1": float((by <= _MOVED).mean()), "p95": float(np.quantile(by, 0.95))}
-            for name, by in moved.items()
+def _resaved(scorer: Scorer, samples: Sequence[Sample], p_ai: Scores, progress: Progress) -> Resaved:
+    moves = {name: np.abs(again - p_ai) for name, again in scorer.score(samples, tuple(RESAVED), progress).items()}
+    return Resaved(
+        n=len(samples),
+        formats={
+            name: Movement(within=float((move <= _MOVED).mean()), p95=float(np.quantile(move, 0.95)))
+            for name, move in moves.items()
         },
-    }
+    )
 
 
 def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
+    """Round every float inside records, mappings and tuples."""
+    if isinstance(value, JsonRecord):
+        rounded = {item.name: _rounded(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]
+        return replace(value, **rounded)  # type: ignore[type-var]
+    if isinstance(value, Mapping):
         return {name: _rounded(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_rounded(part) for part in value]
-    return round(value, 4) if isinstance(value, float) else value
+    if isinstance(value, tuple):
+        return tuple(_rounded(part) for part in value)
+    return round(value, _DECIMALS) if isinstance(value, float) else value

@@ -21,7 +21,7 @@ IMAGE_STATS = {
 
 
 def measure(sample: Sample) -> tuple[float, ...]:
-    """The traits of a photo, in the order of `TRAITS`.
+    """Measure a photo, in the order of `IMAGE_STATS`.
 
     Raises:
         InputError: The photo cannot be decoded.
@@ -32,7 +32,7 @@ def measure(sample: Sample) -> tuple[float, ...]:
 
 
 def _sharpness(luma: Image.Image) -> float:
-    """Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", 2000."""
+    """Measure sharpness as in Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", 2000."""
     scale = _COMMON_SIDE / min(luma.size)
     size = (round(luma.width * scale), round(luma.height * scale))
     y = np.asarray(luma.resize(size, Image.Resampling.BICUBIC), dtype=np.float64)
@@ -41,7 +41,7 @@ def _sharpness(luma: Image.Image) -> float:
 
 
 def _colourfulness(photo: NDArray[np.uint8]) -> float:
-    """Hasler & Süsstrunk, "Measuring colourfulness in natural images", 2003: from 0, grey, to some 110."""
+    """Measure colourfulness, 0 (grey) to about 110 (Hasler & Süsstrunk, "Measuring colourfulness…", 2003)."""
     red, green, blue = photo.astype(np.float64).reshape(-1, 3).T
     opponents = np.stack([red - green, (red + green) / 2 - blue])
     return float(np.linalg.norm(opponents.std(axis=1)) + 0.3 * np.linalg.norm(opponents.mean(axis=1)))

@@ -1,59 +1,65 @@
-"""What `aiface-train evaluate` found, as Markdown: in its own report and in the model card."""
+"""An evaluation as Markdown: in its own report and in the model card."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-from .operating_points import DEFAULT
+from .names import ALL, DEFAULT, SPLITS
+from .results import ConditionResult, Evaluation, Interval, QuartilePart, Resaved, SplitResult
 
-_SPLITS = ("train", "val", "test", "all")
 _GLOSSARY = """\
 Accuracy, balanced accuracy and F1 call AI from 0.5 on; the verdicts (AI, uncertain, real) are those of the operating \
 points. Of a single source or generator, AUC and TPR are against all photos of the other label. In brackets: 95 % \
-bootstrap intervals, exact ones where all photos of a source got one verdict. ECE is the mean gap between P(AI) and \
-the share of AI."""
+intervals, by bootstrap for the metrics of a split and exact ones (Clopper & Pearson) for shares of a source. ECE is \
+the mean gap between P(AI) and the share of AI."""
+
+_ByCondition: TypeAlias = Mapping[str, ConditionResult]
 
 
-def markdown(evaluation: Mapping[str, Any], level: int = 2) -> str:
-    """Tables of an evaluation; every figure comes out of its JSON.
+def markdown(evaluation: Evaluation, level: int = 2) -> str:
+    """Give the tables of an evaluation; every number comes out of its record.
 
     Args:
-        evaluation: What `aiface_evaluation.evaluate.assess` returns.
+        evaluation: What `aiface_evaluation.evaluate.assess` returns, or a manifest holds.
         level: Of the headings.
     """
-    conditions = [name for name, _ in evaluation["conditions"]]
-    parts = [
-        "Conditions: " + "; ".join(f"*{name}*: {what}" for name, what in evaluation["conditions"]) + ".",
-        _GLOSSARY,
-    ]
-    for split in sorted(evaluation["splits"], key=_SPLITS.index):
-        found = evaluation["splits"][split]
-        by_condition = {condition: found["conditions"][condition] for condition in conditions}
-        parts += [
-            f"{'#' * level} {split}",
-            _overall(by_condition),
-            "Sources that have photos in the train split too, and those that have none:",
-            _seen(by_condition),
-            f"{'#' * (level + 1)} Operating points, {split}",
-            _points(by_condition),
-            f"{'#' * (level + 1)} Verdicts by source at {DEFAULT}, {split}",
-            _sources(by_condition, DEFAULT),
-        ]
-        if found["conditions"][conditions[0]]["generators"]:
-            parts += [f"{'#' * (level + 1)} Generators, {split}", _generators(by_condition)]
-        parts += [
-            f"{'#' * (level + 1)} By what the pixels show, {split}",
-            f"Quartiles of the photos; {DEFAULT}, condition {conditions[0]}.",
-            _image_stats(found["image_statistics"], evaluation["image_statistics"]),
-            f"{'#' * (level + 1)} Saved again, {split}",
-            _resaved(found["resaved"]),
-        ]
+    parts = ["Conditions: " + "; ".join(f"*{name}*: {text}" for name, text in evaluation.conditions) + ".", _GLOSSARY]
+    if evaluation.left_out:
+        parts.append(f"**{evaluation.left_out} listed photos could not be decoded; they count nowhere below.**")
+    for split in sorted(evaluation.splits, key=(*SPLITS, ALL).index):
+        parts += _split(split, evaluation.splits[split], evaluation, level)
     return "\n\n".join(parts)
 
 
+def _split(split: str, result: SplitResult, evaluation: Evaluation, level: int) -> list[str]:
+    conditions = {name: result.conditions[name] for name, _ in evaluation.conditions}
+    first = evaluation.conditions[0][0]
+    heading, subheading = "#" * level, "#" * (level + 1)
+    parts = [
+        f"{heading} {split}",
+        _overall(conditions),
+        "Sources that have photos in the train split too, and those that have none:",
+        _seen(conditions),
+        f"{subheading} Operating points, {split}",
+        _points(conditions),
+        f"{subheading} Verdicts by source at {DEFAULT}, {split}",
+        _sources(conditions, DEFAULT),
+    ]
+    if conditions[first].generators:
+        parts += [f"{subheading} Generators, {split}", _generators(conditions)]
+    return [
+        *parts,
+        f"{subheading} By what the pixels show, {split}",
+        f"Quartiles of the photos; {DEFAULT}, condition {first}.",
+        _image_statistics(result.image_statistics, evaluation.image_statistics),
+        f"{subheading} Saved again, {split}",
+        _resaved(result.resaved),
+    ]
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; floats with three decimals, None as a dash."""
+    """Give a Markdown table; floats with three decimals, None as a dash."""
     lines = [header, ["---"] * len(header), *([_cell(value) for value in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -64,15 +70,15 @@ def _cell(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _with_interval(value: float, ends: Sequence[float]) -> str:
-    return f"{value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
+def _with_interval(value: float, interval: Interval) -> str:
+    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
-def _overall(conditions: Mapping[str, Any]) -> str:
+def _overall(conditions: _ByCondition) -> str:
     header = (
         "condition",
         "real",
@@ -85,81 +91,77 @@ def _overall(conditions: Mapping[str, Any]) -> str:
         "ECE",
     )
     rows = []
-    for condition, found in conditions.items():
-        figures = found["overall"]
-        sure = {name: _with_interval(figures[name], ends) for name, ends in figures["intervals"].items()}
-        measured = (sure["balanced_accuracy"], figures["f1"], sure["auc"], sure["tpr_at_1_fpr"])
-        counts = (figures["n_real"], figures["n_ai"])
-        rows.append((condition, *counts, *measured, figures["generators_tpr_at_1_fpr"], found["ece"]))
+    for condition, result in conditions.items():
+        overall = result.overall
+        accuracy, auc, tpr = (
+            _with_interval(getattr(overall, name), overall.intervals[name])
+            for name in ("balanced_accuracy", "auc", "tpr_at_1_fpr")
+        )
+        counts, mean_tpr = (overall.n_real, overall.n_ai), overall.generators_tpr_at_1_fpr
+        rows.append((condition, *counts, accuracy, overall.f1, auc, tpr, mean_tpr, result.ece))
     return table(header, rows)
 
 
-def _seen(conditions: Mapping[str, Any]) -> str:
+def _seen(conditions: _ByCondition) -> str:
     rows = []
-    for kind, shown in (("seen", "in train"), ("unseen", "not in train")):
-        for condition, figures in ((condition, found[kind]) for condition, found in conditions.items() if found[kind]):
-            measured = (figures[name] for name in ("n_real", "n_ai", "accuracy", "f1", "auc", "tpr_at_1_fpr"))
-            rows.append((shown, condition, *measured))
+    for attribute, shown in (("seen", "in train"), ("unseen", "not in train")):
+        for condition, result in conditions.items():
+            if metrics := getattr(result, attribute):
+                counts, ranking = (metrics.n_real, metrics.n_ai), (metrics.auc, metrics.tpr_at_1_fpr)
+                rows.append((shown, condition, *counts, metrics.accuracy, metrics.f1, *ranking))
     return table(("sources", "condition", "real", "AI", "accuracy", "F1", "AUC", "TPR at 1 % FPR"), rows)
 
 
-def _points(conditions: Mapping[str, Any]) -> str:
-    first = next(iter(conditions.values()))["overall"]["points"]
-    rows = [
-        (name, condition, *(_percent(found["overall"]["points"][name][key]) for key in ("fpr", "tpr", "uncertain")))
-        for name in sorted(first)
-        for condition, found in conditions.items()
-    ]
+def _points(conditions: _ByCondition) -> str:
+    rows = []
+    for name in sorted(next(iter(conditions.values())).overall.points):
+        for condition, result in conditions.items():
+            rates = result.overall.points[name]
+            rows.append((name, condition, *map(_percent, (rates.fpr, rates.tpr, rates.uncertain))))
     return table(("point", "condition", "real called AI", "AI called AI", "uncertain, of all"), rows)
 
 
-def _sources(conditions: Mapping[str, Any], point: str) -> str:
+def _sources(conditions: _ByCondition, point: str) -> str:
     rows = []
-    groups = next(iter(conditions.values()))["sources"]
-    for name in sorted(groups, key=lambda name: (groups[name]["label"], name)):
+    groups = next(iter(conditions.values())).sources
+    for name in sorted(groups, key=lambda name: (groups[name].label, name)):
         cells = []
-        for found in conditions.values():
-            group = found["sources"][name]
-            low, high = group["called_ai_interval"]
-            calls = group["calls"][point]
-            cells += [f"{calls['ai']:.1%} [{low:.1%}, {high:.1%}]", _percent(calls["uncertain"])]
-        rows.append((name, groups[name]["label"], groups[name]["n"], *cells))
+        for result in conditions.values():
+            group = result.sources[name]
+            (low, high), verdicts = group.called_ai_interval, group.verdicts[point]
+            cells += [f"{verdicts.ai:.1%} [{low:.1%}, {high:.1%}]", _percent(verdicts.uncertain)]
+        rows.append((name, groups[name].label, groups[name].n, *cells))
     columns = (f"{condition}: {verdict}" for condition in conditions for verdict in ("called AI", "uncertain"))
     return table(("source", "is", "photos", *columns), rows)
 
 
-def _generators(conditions: Mapping[str, Any]) -> str:
-    first = next(iter(conditions.values()))["generators"]
-    columns = [f"{condition}: {figure}" for condition in conditions for figure in ("AUC", "TPR at 1 % FPR")]
-    rows = [
-        (
-            name,
-            group["n"],
-            *(found["generators"][name][key] for found in conditions.values() for key in ("auc", "tpr_at_1_fpr")),
-        )
-        for name, group in sorted(first.items())
-    ]
+def _generators(conditions: _ByCondition) -> str:
+    columns = [f"{condition}: {metric}" for condition in conditions for metric in ("AUC", "TPR at 1 % FPR")]
+    rows = []
+    for name, group in sorted(next(iter(conditions.values())).generators.items()):
+        metrics = [result.generators[name] for result in conditions.values()]
+        rows.append((name, group.n, *(value for metric in metrics for value in (metric.auc, metric.tpr_at_1_fpr))))
     return table(("generator", "photos", *columns), rows)
 
 
-def _image_stats(image_stats: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
+def _image_statistics(statistics: Mapping[str, tuple[QuartilePart, ...]], meanings: Mapping[str, str]) -> str:
     rows = [
         (
-            f"{trait} ({meanings[trait]})" if number == 0 else "",
-            f"{part['from']:.4g} to {part['to']:.4g}",
-            part["n_real"],
-            part["n_ai"],
-            _percent(part["fpr"]),
-            _percent(part["tpr"]),
-            part["auc"],
+            f"{name} ({meanings[name]})" if number == 0 else "",
+            f"{part.low:.4g} to {part.high:.4g}",
+            part.n_real,
+            part.n_ai,
+            _percent(part.fpr),
+            _percent(part.tpr),
+            part.auc,
         )
-        for trait in sorted(meanings)
-        for number, part in enumerate(image_stats[trait])
+        for name in sorted(meanings)
+        for number, part in enumerate(statistics[name])
     ]
     return table(("measured", "from … to", "real", "AI", "real called AI", "AI called AI", "AUC"), rows)
 
 
-def _resaved(resaved: Mapping[str, Any]) -> str:
-    rows = [(name, _percent(found["within_0.1"]), found["p95"]) for name, found in sorted(resaved["formats"].items())]
+def _resaved(resaved: Resaved) -> str:
+    rows = [(name, _percent(moved.within), moved.p95) for name, moved in sorted(resaved.formats.items())]
     shown = table(("saved as", "P(AI) moves by 0.1 or less", "95th percentile of the move"), rows)
-    return f"{resaved['n']} photos, evenly over the split.\n\n{shown}"
+    return f"{resaved.n} photos, evenly over the split.\n\n{shown}"

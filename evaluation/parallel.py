@@ -1,4 +1,4 @@
-"""Work on photos that all cores share, while what comes of it is used one by one."""
+"""Work on photos by all cores, while the results are used one by one."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ R = TypeVar("R")
 
 
 def ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`map` by as many threads as there are cores, in order and lazily: each thread is two items ahead at most.
+    """Do `map` by as many threads as there are cores, in order and lazily: each thread is two items ahead at most.
 
     Decoding, resizing and encoding let go of the interpreter's lock.
 
     Raises:
-        Exception: What `function` raises, in the place of its item.
+        Exception: What `function` raises, in its turn.
     """
     workers = usable_cores()
     waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="aiface-train") as pool:
+    with ThreadPoolExecutor(workers, thread_name_prefix="aiface-evaluation") as pool:
         for item in items:
             waiting.append(pool.submit(function, item))
             if len(waiting) > 2 * workers:

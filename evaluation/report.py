@@ -1,15 +1,14 @@
-"""An evaluation for people: a text table, a Markdown page and plots, all from its JSON."""
+"""An evaluation for people: a text table, a Markdown page and plots, all from its record."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from .errors import DataError
 from .markdown import markdown
 from .plots import PLOTS
+from .results import Evaluation, Metrics
 
 
 def check_output(output: Path) -> None:
@@ -24,44 +23,50 @@ def check_output(output: Path) -> None:
         raise DataError(f"{output}: there is no folder {output.parent}; make it first")
 
 
-def write(report: Mapping[str, Any], output: Path) -> None:
+def write(evaluation: Evaluation, output: Path) -> None:
     """Write FILE.json, FILE.md and FILE-reliability.png, FILE-roc.png and FILE-generators.png.
 
     Args:
-        report: What `assess` returns.
+        evaluation: What `assess` returns.
         output: FILE.json.
+
+    Raises:
+        OSError: A file cannot be written.
     """
-    output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    shown = []
+    output.write_text(as_json(evaluation) + "\n", encoding="utf-8")
+    images = []
     for name, draw in PLOTS.items():
         file = output.with_name(f"{output.stem}-{name}.png")
-        draw(report).savefig(file, dpi=110)
-        shown.append(f"![{name}]({file.name})")
-    command = f"```sh\n{report['command']}\n```"
-    page = [f"# {report['model']} on labelled photos", command, *shown, markdown(report)]
+        draw(evaluation).savefig(file, dpi=110)
+        images.append(f"![{name}]({file.name})")
+    command = f"```sh\n{evaluation.command}\n```"
+    page = [f"# {evaluation.model} on labelled photos", command, *images, markdown(evaluation)]
     output.with_suffix(".md").write_text("\n\n".join(page) + "\n", encoding="utf-8")
 
 
-def as_text(report: Mapping[str, Any]) -> str:
-    """The report as an aligned table."""
+def as_json(evaluation: Evaluation) -> str:
+    """Give the evaluation as JSON text."""
+    return json.dumps(evaluation.to_json(), indent=1, ensure_ascii=False)
+
+
+def as_text(evaluation: Evaluation) -> str:
+    """Give the evaluation as an aligned table."""
     header = f"{'':24}{'photos':>7}{'accuracy':>10}{'F1':>8}{'AUC':>8}{'TPR@1%FPR':>11}"
     lines = []
-    for split, found in report["splits"].items():
-        for condition, parts in found["conditions"].items():
-            overall = parts["overall"]
-            count = overall["n_real"] + overall["n_ai"]
-            lines += [f"== {split}, {condition}", header, _row("overall", overall | {"n": count})]
+    for split, result in evaluation.splits.items():
+        for condition, parts in result.conditions.items():
+            overall = parts.overall
+            lines += [f"== {split}, {condition}", header, _row("overall", overall.n_real + overall.n_ai, overall)]
             lines += [
-                f"{name:24}FPR {point['fpr']:.3f}, TPR {point['tpr']:.3f}, uncertain {point['uncertain']:.3f}"
-                for name, point in overall["points"].items()
+                f"{name:24}FPR {rates.fpr:.3f}, TPR {rates.tpr:.3f}, uncertain {rates.uncertain:.3f}"
+                for name, rates in overall.points.items()
             ]
-            for kind in ("sources", "generators"):
-                lines += [f"-- {kind}", *(_row(name, figures) for name, figures in parts[kind].items())]
+            for title, groups in (("sources", parts.sources), ("generators", parts.generators)):
+                lines += [f"-- {title}", *(_row(name, group.n, group) for name, group in groups.items())]
+    if evaluation.left_out:
+        lines.append(f"{evaluation.left_out} photos could not be decoded and are left out")
     return "\n".join(lines)
 
 
-def _row(name: str, figures: Mapping[str, Any]) -> str:
-    return (
-        f"{name:24}{figures['n']:7d}{figures['accuracy']:10.3f}{figures['f1']:8.3f}"
-        f"{figures['auc']:8.3f}{figures['tpr_at_1_fpr']:11.3f}"
-    )
+def _row(name: str, count: int, metrics: Metrics) -> str:
+    return f"{name:24}{count:7d}{metrics.accuracy:10.3f}{metrics.f1:8.3f}{metrics.auc:8.3f}{metrics.tpr_at_1_fpr:11.3f}"

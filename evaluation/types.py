@@ -1,4 +1,4 @@
-"""What the modules of this package hand each other."""
+"""Types that the modules of this package share."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Scorer(Protocol):
 
     @property
     def name(self) -> str:
-        """Name of the model, for reports."""
+        """Give the name of the model, for reports."""
         ...
 
     @property
     def operating_points(self) -> Mapping[str, OperatingPoint]:
-        """Thresholds by name, the default one among them."""
+        """Give thresholds by name, the default one among them."""
         ...
 
     def score(self, samples: Sequence[Sample], conditions: Sequence[str], progress: Progress) -> dict[str, Scores]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiface_evaluation.markdown import markdown, table
+from aiface_evaluation.results import Evaluation
 from aiface_runtime.engine import Engine
 from aiface_runtime.manifest import Manifest
 
@@ -62,7 +63,7 @@ def card(manifest: Manifest, size: int) -> str:
         ]
     parts += ["## Operating points", _points(document["operating_points"])]
     if evaluation := document["evaluation"]:
-        parts += ["## Figures", markdown(evaluation, level=3)]
+        parts += ["## Figures", markdown(Evaluation.from_json(evaluation, manifest.id), level=3)]
     if parity := document.get("parity"):
         parts += [
             "## Parity of the fp32 graph with the checkpoint",

@@ -6,12 +6,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from aiface_evaluation.results import Evaluation
 from aiface_runtime.images import ImageInput
 from aiface_runtime.manifest import Filter, Step
 
@@ -90,7 +91,7 @@ class Source(ABC):
         head: Whether the network gives logits, or probabilities by a softmax or sigmoid of its own.
         reference: What `probabilities` computes with, for the record of the proof.
         record: What training left beside the checkpoint; an empty one elsewhere.
-        evaluation: What `aiface-train evaluate` left beside the checkpoint, as JSON; None elsewhere.
+        evaluation: What `aiface-train evaluate` left beside the checkpoint; None elsewhere.
     """
 
     name: str
@@ -101,7 +102,7 @@ class Source(ABC):
     origin: Origin
     reference: str
     record: CheckpointRecord = field(default_factory=CheckpointRecord)
-    evaluation: Mapping[str, Any] | None = None
+    evaluation: Evaluation | None = None
 
     @property
     def ai_indices(self) -> list[int]:

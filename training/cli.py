@@ -230,7 +230,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 
     from aiface_evaluation.dataset import check_files, read_samples
     from aiface_evaluation.evaluate import assess
-    from aiface_evaluation.report import as_text, check_output, write
+    from aiface_evaluation.report import as_json, as_text, check_output, write
 
     from .scorer import open_scorer
 
@@ -249,7 +249,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     report = assess(open_scorer(args.model), samples, progress, seen=seen, command=args.command)
     if args.output:
         write(report, args.output)
-    print(json.dumps(report, indent=1) if args.format == "json" else as_text(report))
+    print(as_json(report) if args.format == "json" else as_text(report))
 
 
 def _shortcuts(args: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 from tqdm import tqdm
@@ -20,6 +20,7 @@ from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainingArgum
 from transformers.trainer_utils import get_last_checkpoint
 
 from aiface_evaluation.dataset import Sample, check_files, read_samples
+from aiface_evaluation.metrics import RARE_FPR, tpr_at_fpr
 from aiface_export.checkpoint_record import CheckpointRecord, commands_of
 from aiface_runtime.images import load_rgb
 
@@ -29,8 +30,6 @@ from .data.dataset import Example, TrainPhotos
 from .data.sampling import PairedSampler
 from .data.splits import train_and_val
 from .recipe import Recipe
-
-_FALSE_POSITIVES = 0.01
 
 
 class _ValPhotos(Dataset[Example]):
@@ -118,10 +117,9 @@ def _metrics(generators: Sequence[str]) -> Callable[[EvalPrediction], dict[str, 
     def metrics(prediction: EvalPrediction) -> dict[str, float]:
         logits = np.asarray(prediction.predictions, dtype=np.float64)
         margin, target = logits[:, 1] - logits[:, 0], np.asarray(prediction.label_ids) == 1
-        false_positives, _, thresholds = roc_curve(target, margin)
-        least = thresholds[false_positives <= _FALSE_POSITIVES].min()
-        caught = [(margin[target & (names == name)] >= least).mean() for name in set(names[target])]
-        return {"auc": float(roc_auc_score(target, margin)), "tpr_at_1_fpr": float(np.mean(caught))}
+        against = [~target | (target & (names == name)) for name in set(names[target])]
+        rates = [tpr_at_fpr(target[group], margin[group], RARE_FPR) for group in against]
+        return {"auc": float(roc_auc_score(target, margin)), "tpr_at_1_fpr": float(np.mean(rates))}
 
     return metrics
 

@@ -18,6 +18,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoModelForImageClassification, PretrainedConfig, PreTrainedModel
 
 from aiface_evaluation.errors import DataError
+from aiface_evaluation.results import Evaluation
 from aiface_runtime.images import ImageInput, load_rgb
 
 from ..checkpoint_record import CheckpointRecord
@@ -171,14 +172,13 @@ def _record(folder: Path) -> CheckpointRecord:
         raise SourceError(str(error)) from error
 
 
-def _evaluation(folder: Path) -> dict[str, Any] | None:
+def _evaluation(folder: Path) -> Evaluation | None:
     file = folder / "evaluation.json"
     if not file.is_file():
         return None
     try:
-        evaluation: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")), str(file))
+    except DataError as error:
+        raise SourceError(str(error)) from error
     except ValueError as error:
         raise SourceError(f"{file}: not JSON ({error}); make it again or remove it") from error
-    if "conditions" not in evaluation:
-        raise SourceError(f"{file}: not of this version; make it again or remove it")
-    return evaluation

@@ -1,0 +1,66 @@
+"""The `aiface-evaluate` command. Each command is a module; nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+
+from aiface_runtime.errors import AifaceError, UsageError
+
+from ..errors import OutputError
+from . import calibrate, evaluate
+
+OK, UNUSABLE, WRONG_USAGE, NOT_WRITTEN = 0, 1, 2, 4
+_EXIT_CODES = (
+    "Exit codes: 0 done, 1 the data or the model cannot be used (or some photo could not be decoded), 2 wrong usage, "
+    "4 the output cannot be written."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 done, 1 the data or the model cannot be used, 2 wrong usage, 4 the output cannot be written.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = calibrate if words[:1] == ["calibrate"] else evaluate
+    parser = argparse.ArgumentParser(
+        prog="aiface-evaluate calibrate" if command is calibrate else "aiface-evaluate",
+        description=command.DESCRIPTION,
+        epilog=f"{_EXIT_CODES} {command.EPILOG}".strip(),
+    )
+    command.add_arguments(parser)
+    args = parser.parse_args(words[1:] if command is calibrate else words)
+    args.command = shlex.join(["aiface-evaluate", *words])
+    # What Pillow warns of in a photo (broken EXIF, many pixels) ends in an answer or in an error of our own.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        return int(command.run(args))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader left (`| head`); without this the interpreter complains again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except (AifaceError, ImportError, OSError) as error:
+        print(f"aiface-evaluate: {_reason(error)}", file=sys.stderr)
+        return _exit_code(error)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, AifaceError) or not isinstance(error, ImportError):
+        return str(error)
+    remedy = "pip install onnx" if error.name == "onnx" else 'pip install "aiface[evaluate]"'
+    return f"{error}; {remedy}"
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, UsageError):
+        return WRONG_USAGE
+    return NOT_WRITTEN if isinstance(error, OutputError) else UNUSABLE
