@@ -1,0 +1,62 @@
+"""Labelled photos from manifests and folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aiface_evaluation.dataset import Sample, check_files, read_samples
+from aiface_evaluation.errors import DataError
+
+
+def test_a_manifest_says_everything(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(
+        "path,label,split,source,generator,original,kind\n"
+        "a.jpg,Human,val,camera,,,photo\nb.jpg,fake,,net,GAN,a.jpg,edit\nc.jpg,ai\n"
+    )
+    expected = [
+        Sample(tmp_path / "a.jpg", "real", "camera", "", "val"),
+        Sample(tmp_path / "b.jpg", "ai", "net", "GAN", "", tmp_path / "a.jpg"),
+        Sample(tmp_path / "c.jpg", "ai", "ai"),
+    ]
+    assert read_samples(tmp_path) == read_samples(tmp_path / "manifest.csv") == expected
+    assert [sample.target for sample in expected] == [0, 1, 1]
+    with pytest.raises(DataError, match=r"a\.jpg: is listed but not there \(3 of 3"):
+        check_files(expected)
+
+
+def test_folders_name_labels_and_splits(tmp_path: Path) -> None:
+    for name in ("val/Real/x.jpg", "train/ai/site/y.png", "ai/notes.txt", "other/z.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    samples = read_samples(tmp_path)
+    assert [(sample.path.name, sample.label, sample.split) for sample in samples] == [
+        ("y.png", "ai", "train"),
+        ("x.jpg", "real", "val"),
+    ]
+    check_files(samples)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"path,split\na.jpg,val\n", "lacks the column.s. label"),
+        (b"path,label\na.jpg,dog\n", "manifest.csv:2: label 'dog' is neither"),
+        (b"path,label\na.jpg\n", "manifest.csv:2: label '' is neither"),
+        (b"path,label,split\na.jpg,ai,dev\n", "split 'dev' is none of"),
+        (b"path,label\n", "no labelled photos"),
+        (b"\xff\xfe\x00", "not a CSV file in UTF-8"),
+    ],
+)
+def test_a_wrong_manifest_says_where(text: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_bytes(text)
+    with pytest.raises(DataError, match=says):
+        read_samples(tmp_path)
+
+
+def test_no_data_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="real/ and ai/"):
+        read_samples(tmp_path)
+    with pytest.raises(DataError, match="no such folder or manifest"):
+        read_samples(tmp_path / "none")
