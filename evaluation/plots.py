@@ -12,6 +12,7 @@ from .results import ConditionResult, Evaluation, VerdictShares
 
 _COLOURS = {"clean": "#0b6e4f", "web": "#d98c1f", "hard": "#8a2846"}  # also apart in grey
 _VERDICTS = {"ai": "#b5382c", "uncertain": "#d9d9d9", "real": "#2f6ca5"}
+_MIN_PHOTOS = 20  # of a bar, where any group has so many: of fewer, shares say little, and hundreds do not fit
 _CALLED = {"ai": "called AI", "uncertain": "uncertain", "real": "called real"}
 
 
@@ -63,21 +64,23 @@ def generators(evaluation: Evaluation) -> Figure:
         row[0].set_yticks(range(len(bars)), list(bars))
         row[0].set_ylim(len(bars) - 0.5, -0.5)
     handles = grid[0][0].get_legend_handles_labels()[0]
-    figure.legend(handles, list(_CALLED.values()), loc="outside lower center", ncols=3, frameon=False)
+    title = f"groups of at least {_MIN_PHOTOS} photos, where there are any"
+    figure.legend(handles, list(_CALLED.values()), title=title, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
 def _bars(conditions: Mapping[str, ConditionResult]) -> dict[str, dict[str, VerdictShares]]:
     """Give shares of the verdicts by label of the bar and condition."""
-    bars = {}
+    bars, large = {}, {}
     for attribute, label, title in (("generators", "ai", "AI"), ("sources", "real", "real")):
         groups = {condition: getattr(result, attribute) for condition, result in conditions.items()}
         for name, group in next(iter(groups.values())).items():
             if group.label == label:
-                bars[f"{title}: {name} ({group.n})"] = {
-                    condition: found[name].verdicts[DEFAULT] for condition, found in groups.items()
-                }
-    return bars
+                bar = {condition: by_name[name].verdicts[DEFAULT] for condition, by_name in groups.items()}
+                bars[f"{title}: {name} ({group.n})"] = bar
+                if group.n >= _MIN_PHOTOS:
+                    large[f"{title}: {name} ({group.n})"] = bar
+    return large or bars
 
 
 def _stack(axes: Axes, bars: list[VerdictShares]) -> None:
