@@ -22,8 +22,9 @@ from aiface_runtime.manifest import KEY, Manifest
 from .calibration import ai_margin, expected_calibration_error, fit_platt, fit_scaling
 from .conditions import views
 from .dataset import Sample
+from .decodable import decodable
 from .errors import CalibrationError, DataError, OutputError
-from .evaluate import ModelScorer, decodable
+from .evaluate import ModelScorer
 from .names import LABELS
 from .operating_points import MAX_FPR, operating_points
 from .scale_graph import check_softmax, scale_logits
@@ -152,7 +153,7 @@ def _record(model: Path, fit: _Fit, target: NDArray[np.int_], options: Options) 
         "bias": fit.bias,
         "photos": {"real": n_real, "ai": n_ai},
         "fitted_on": f"{n_real} real and {n_ai} AI photos, in {', '.join(fit.after)}, both labels weighing the same",
-        "made_of_sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "source_sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "command": options.command,
         "ece_before": {name: expected_calibration_error(p_ai, target) for name, p_ai in fit.before.items()},
         "ece_after": {name: expected_calibration_error(p_ai, target) for name, p_ai in fit.after.items()},

@@ -1,10 +1,9 @@
-"""How good a model is, per split, condition, source and generator."""
+"""Evaluation of a model by split, condition, source and generator."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -19,8 +18,9 @@ from aiface_runtime.manifest import OperatingPoint
 from .calibration import expected_calibration_error, reliability
 from .conditions import CONDITIONS, RESAVED, views
 from .dataset import Sample
+from .decodable import DecodablePhotos, decodable
 from .errors import DataError
-from .image_stats import IMAGE_STATS, measure
+from .image_stats import IMAGE_STATS
 from .json_record import JsonRecord
 from .metrics import binary_metrics, by_quartile, intervals, rates_at_points, roc, share_interval, verdict_shares
 from .names import ALL, DEFAULT, LABELS, SPLITS
@@ -41,7 +41,6 @@ from .types import Progress, Scorer, Scores
 _MAX_RESAVED = 300  # photos of a split, evenly over it, are saved again: each is scored once more for every format
 _MOVED = 0.1  # of P(AI), by which saving a photo again should not move it
 _DECIMALS, _PHOTO_DECIMALS = 4, 6
-_HASH_DIGITS = 16
 
 
 class ModelScorer:
@@ -77,21 +76,6 @@ class ModelScorer:
             rows = np.array([list(answer.scores.values()) for answer in answers], dtype=np.float64)
         grouped = rows.reshape(len(samples), len(conditions), len(self.manifest.labels))
         return {name: grouped[:, index] for index, name in enumerate(conditions)}
-
-
-@dataclass(frozen=True)
-class DecodablePhotos:
-    """Photos that can be decoded.
-
-    Attributes:
-        samples: N of them.
-        image_stats: float64 `[N, S]`, in the order of `IMAGE_STATS`.
-        hashes: First hexadecimal digits of each file's SHA-256.
-    """
-
-    samples: list[Sample]
-    image_stats: Scores
-    hashes: list[str]
 
 
 def assess(
@@ -145,44 +129,6 @@ def assess(
         photos=recorded,
         left_out=len(samples) - len(photos.samples),
     )
-
-
-def decodable(
-    samples: Sequence[Sample], progress: Progress, on_undecodable: Callable[[InputError], None] | None
-) -> DecodablePhotos:
-    """Sort out photos that cannot be decoded, and measure the others.
-
-    Args:
-        samples: Labelled photos.
-        progress: Wraps an iterable to show how far it is.
-        on_undecodable: Called for each photo that cannot be decoded; None to raise its error.
-
-    Raises:
-        InputError: A photo cannot be decoded.
-    """
-    kept, image_stats, hashes = [], [], []
-    for sample, found in zip(samples, ahead(_inspect, progress(samples)), strict=True):
-        if not isinstance(found, InputError):
-            kept.append(sample)
-            image_stats.append(found[0])
-            hashes.append(found[1])
-        elif on_undecodable is None:
-            raise found
-        else:
-            on_undecodable(found)
-    return DecodablePhotos(kept, np.array(image_stats), hashes)
-
-
-def _inspect(sample: Sample) -> tuple[tuple[float, ...], str] | InputError:
-    try:
-        return measure(sample), hash_of(sample)
-    except InputError as error:
-        return error
-
-
-def hash_of(sample: Sample) -> str:
-    """Give the first 16 hexadecimal digits of the SHA-256 of a photo's file, by which an evaluation names it."""
-    return hashlib.sha256(sample.path.read_bytes()).hexdigest()[:_HASH_DIGITS]
 
 
 def _split_result(

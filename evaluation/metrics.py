@@ -1,4 +1,4 @@
-"""How well scores tell two labels apart, and how sure that is."""
+"""Metrics of scores that tell two labels apart, and their intervals."""
 
 from __future__ import annotations
 
