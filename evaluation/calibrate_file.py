@@ -19,7 +19,7 @@ from aiface_runtime.errors import AifaceError, InputError
 from aiface_runtime.files import atomic_write
 from aiface_runtime.manifest import KEY, Manifest
 
-from .calibration import ai_margin, expected_calibration_error, fit_platt, fit_scaling
+from .calibration import ai_margin, balanced_loss, expected_calibration_error, fit_platt, fit_scaling
 from .conditions import views
 from .dataset import Sample
 from .decodable import decodable
@@ -94,7 +94,7 @@ def calibrate_file(
     before = scorer.probabilities(samples, options.conditions, progress)
     fit = _fit(before, target, scorer.manifest)
     record = _record(model, fit, target, options)
-    document = _document(scorer.manifest, record, operating_points(fit.after, samples, options.max_fpr), options)
+    document = _document(scorer.manifest, record, operating_points(fit.p_ai, samples, options.max_fpr), options)
     scale_logits(graph, fit.slope, fit.bias, _ai_indices(scorer.manifest))
     _describe(graph, document)
     try:
@@ -115,14 +115,19 @@ class _Fit:
     Attributes:
         slope: What the logits are multiplied by.
         bias: What is added to the logits of the labels that mean AI.
-        before: P(AI) as the file gives it, float64 `[N]`, by condition.
-        after: P(AI) as fitted, likewise.
+        before: Logits of P(AI) as the file gives it, float64 `[N]`, by condition.
+        after: Logits of P(AI) as fitted, likewise.
     """
 
     slope: float
     bias: float
     before: Mapping[str, Scores]
     after: Mapping[str, Scores]
+
+    @property
+    def p_ai(self) -> dict[str, Scores]:
+        """Give P(AI) as fitted, float64 `[N]`, by condition."""
+        return {name: expit(margin) for name, margin in self.after.items()}
 
 
 def _ai_indices(manifest: Manifest) -> list[int]:
@@ -140,14 +145,14 @@ def _fit(probabilities: Mapping[str, Scores], target: NDArray[np.int_], manifest
     return _Fit(
         slope,
         bias,
-        before={name: expit(ai_margin(values, ai)) for name, values in probabilities.items()},
-        after={name: expit(ai_margin(values, ai, 1 / slope) + bias) for name, values in probabilities.items()},
+        before={name: ai_margin(values, ai) for name, values in probabilities.items()},
+        after={name: ai_margin(values, ai, 1 / slope) + bias for name, values in probabilities.items()},
     )
 
 
 def _record(model: Path, fit: _Fit, target: NDArray[np.int_], options: Options) -> dict[str, Any]:
     n_real, n_ai = (int((target == label).sum()) for label in (0, 1))
-    record = {
+    record: dict[str, Any] = {
         "method": "Platt scaling, before the softmax",
         "slope": fit.slope,
         "bias": fit.bias,
@@ -155,9 +160,12 @@ def _record(model: Path, fit: _Fit, target: NDArray[np.int_], options: Options) 
         "fitted_on": f"{n_real} real and {n_ai} AI photos, in {', '.join(fit.after)}, both labels weighing the same",
         "source_sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "command": options.command,
-        "ece_before": {name: expected_calibration_error(p_ai, target) for name, p_ai in fit.before.items()},
-        "ece_after": {name: expected_calibration_error(p_ai, target) for name, p_ai in fit.after.items()},
     }
+    for when, margins in (("before", fit.before), ("after", fit.after)):
+        record[f"ece_{when}"] = {
+            name: expected_calibration_error(expit(margin), target) for name, margin in margins.items()
+        }
+        record[f"nll_{when}"] = {name: balanced_loss(margin, target) for name, margin in margins.items()}
     rate = MAX_FPR if options.max_fpr is None else options.max_fpr
     if options.max_fpr is not None:
         record["max_fpr"] = rate
@@ -205,7 +213,7 @@ def _verify(draft: Path, samples: Sequence[Sample], fit: _Fit, progress: Progres
     chosen = np.unique(np.linspace(0, len(samples) - 1, _VERIFIED).astype(int))
     photos = [samples[index] for index in chosen]
     scores = ModelScorer(str(draft)).score(photos, tuple(fit.after), progress)
-    difference = max(float(np.abs(p_ai - fit.after[name][chosen]).max()) for name, p_ai in scores.items())
+    difference = max(float(np.abs(p_ai - fit.p_ai[name][chosen]).max()) for name, p_ai in scores.items())
     if not difference <= _TOLERANCE:
         raise CalibrationError(f"the calibrated graph differs from the fit by {difference:.1e}; nothing was written")
     _verify_evidence(draft, photos[:: -(-len(photos) // _EXPLAINED)])

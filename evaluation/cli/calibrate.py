@@ -56,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"aiface-evaluate: {record['warning']}", file=sys.stderr)
     print(f"{args.output}: slope {record['slope']:.4f}, bias {record['bias']:+.4f} from {record['fitted_on']}")
     for name in conditions:
-        print(f"{name}: ECE {record['ece_before'][name]:.4f} before, {record['ece_after'][name]:.4f} after")
+        loss, ece = ([record[f"{key}_{when}"][name] for when in ("before", "after")] for key in ("nll", "ece"))
+        print(
+            f"{name}: log loss {loss[0]:.4f} before, {loss[1]:.4f} after; ECE {ece[0]:.4f} before, {ece[1]:.4f} after"
+        )
     left_out.report(len(samples))
     return 1 if left_out.count else 0
 

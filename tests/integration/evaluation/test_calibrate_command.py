@@ -54,6 +54,7 @@ def test_the_new_file_answers_as_fitted(calibrated: Path, val: list[Sample]) -> 
         np.testing.assert_allclose(logit(after[condition]), expected, atol=1e-4)
         assert np.abs(after[condition] - before[condition]).max() > 0.01, "or nothing would be shown"
     assert record["ece_after"].keys() == record["ece_before"].keys() == set(CONDITIONS)
+    assert np.mean(list(record["nll_after"].values())) < np.mean(list(record["nll_before"].values()))
     assert np.mean(list(record["ece_after"].values())) < np.mean(list(record["ece_before"].values()))
 
 
