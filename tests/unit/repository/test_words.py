@@ -69,7 +69,7 @@ RETIRED = (
     Retired(r"\b_(ACCUSED|PASSED)\b", "MAX_FPR, MAX_FNR", "_ACCUSED = 0.02"),
     Retired(r"\bYardstick\b", "VariantEvaluator", "class Yardstick:"),
     Retired(r"(?i)\b(obeys?|obeyed|burn(s|ed|t)?)\b", "request, reply, cpu_seconds", "burned = 3.0"),
-    Retired(r"\bDraw\b", "SampledExample", "Draw(photo)", "draw a batch"),
+    Retired(r"\bclass Draw\b|(?<!\.)\bDraw\(", "SampledExample", "Draw(photo)", "ImageDraw.Draw(photo)"),
     Retired(
         r"(?i)\b(doors?|rooms?|essays?|mutters?|valleys?|coins?)\b", "a plain statement", "behind one door", "coincide"
     ),
