@@ -26,4 +26,4 @@ def test_its_python_answers(
     assert verdict == "real"
     assert literal_eval(scores)["ai"] == pytest.approx(float(p_ai))
     assert literal_eval(record)["p_ai"] == pytest.approx(float(p_ai), abs=1e-6)
-    assert "b.jpg" in literal_eval(failure)["error"]
+    assert (literal_eval(failure)["input"], literal_eval(failure)["verdict"]) == ("b.jpg", None)

@@ -130,6 +130,13 @@ def test_python_compiles_and_links_lead_somewhere(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_the_files_that_it_names_exist(document: Path) -> None:
+    folders = "aiface_runtime|evaluation|export|training|models|benchmarks|scripts|tests|docs"
+    named = re.findall(rf"`((?:{folders})/[\w./]*)`", document.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.usefixtures("only_parsing")
 def test_a_wrong_argument_is_seen() -> None:
     module = importlib.import_module(entry_points()["aiface"])
