@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
-    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(path for folder in ("docs", "examples") for path in (ROOT / folder).glob("*.md")),
 ]
 ELLIPSIS = ("…", "...")  # an outline of a command, not one to type
 
