@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score
 
 from aiface_runtime.manifest import OperatingPoint
 
@@ -34,21 +35,9 @@ def binary_metrics(target: NDArray[np.int_], p_ai: Scores) -> BinaryMetrics:
         accuracy=float(right.mean()),
         balanced_accuracy=float((right[target == 0].mean() + right[target == 1].mean()) / 2),
         f1=float(2 * (called_ai & right).sum() / (called_ai.sum() + target.sum())),
-        auc=auc(target, p_ai),
+        auc=float(roc_auc_score(target, p_ai)),
         tpr_at_1_fpr=tpr_at_fpr(target, p_ai, RARE_FPR),
     )
-
-
-def auc(target: NDArray[np.int_], scores: Scores) -> float:
-    """Give the area under the ROC curve: how often an AI photo scores above a real one, ties counting a half.
-
-    Args:
-        target: int `[N]`, 0 for real, 1 for AI; both occur.
-        scores: float64 `[N]`, higher for AI, of any range.
-    """
-    real, ai = np.sort(scores[target == 0]), scores[target == 1]
-    below = np.searchsorted(real, ai, "left") + np.searchsorted(real, ai, "right")
-    return float(below.mean() / (2 * len(real)))
 
 
 def threshold_at_fpr(target: NDArray[np.int_], scores: Scores, max_fpr: float) -> float:
@@ -171,5 +160,5 @@ def _part(values: Scores, target: NDArray[np.int_], p_ai: Scores, point: Operati
         n_ai=len(ai),
         fpr=float((real >= point.ai_from).mean()) if len(real) else None,
         tpr=float((ai >= point.ai_from).mean()) if len(ai) else None,
-        auc=auc(target, p_ai) if len(real) and len(ai) else None,
+        auc=float(roc_auc_score(target, p_ai)) if len(real) and len(ai) else None,
     )

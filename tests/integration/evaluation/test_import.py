@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = ("numpy", "PIL", "onnxruntime", "scipy", "matplotlib", "onnx")
-FORBIDDEN = ("torch", "transformers", "tqdm", "tensorflow", "keras", "sklearn", "aiface_export", "aiface_training")
+FORBIDDEN = ("torch", "transformers", "tqdm", "tensorflow", "keras", "aiface_export", "aiface_training")
 
 
 def run(blocked: tuple[str, ...], *arguments: str) -> subprocess.CompletedProcess[str]:
