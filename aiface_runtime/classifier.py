@@ -13,7 +13,7 @@ import numpy as np
 from .catalog import resolve
 from .engine import Device, Engine
 from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
-from .images import ImageInput, describe, load_scaled, load_with_whole
+from .images import ImageInput, decode, describe, read_once
 from .manifest import Manifest
 from .prediction import Failure, Prediction, Verdict
 from .preprocess import min_decode_size, preprocess, visible_box
@@ -149,8 +149,12 @@ class Classifier:
         engine, manifest, name = self._engine, self.manifest, describe(image)
         if manifest.evidence is None:
             raise NoEvidenceError(manifest.id)
-        pixels, box, photo = load_with_whole(image, min_decode_size(manifest))
-        probabilities, evidence = engine.run_with_evidence(preprocess(pixels, manifest.steps, box)[None])
+        source = read_once(image)
+        decoded = decode(source, min_decode_size(manifest))
+        photo = decoded.pixels if decoded.box is None else decode(source).pixels
+        probabilities, evidence = engine.run_with_evidence(
+            preprocess(decoded.pixels, manifest.steps, decoded.box)[None]
+        )
         region = visible_box((photo.shape[1], photo.shape[0]), manifest.steps)
         answer = self._prediction(name, probabilities[0], engine)
         return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo)
@@ -196,8 +200,8 @@ class Classifier:
         return self._open_engine
 
     def _prepare(self, image: ImageInput) -> NDArray[np.uint8]:
-        pixels, box = load_scaled(image, min_decode_size(self.manifest))
-        return preprocess(pixels, self.manifest.steps, box)
+        decoded = decode(image, min_decode_size(self.manifest))
+        return preprocess(decoded.pixels, self.manifest.steps, decoded.box)
 
     def _try_prepare(self, image: ImageInput) -> NDArray[np.uint8] | InputError:
         try:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -27,8 +30,16 @@ from .errors import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+
+class BinaryFile(Protocol):
+    """An open binary file, or whatever else has its `read`."""
+
+    def read(self) -> bytes:
+        """Return the encoded bytes."""
+
+
 ImageInput: TypeAlias = Union[
-    str, os.PathLike[str], bytes, bytearray, memoryview, IO[bytes], Image.Image, "NDArray[np.uint8]"
+    str, os.PathLike[str], bytes, bytearray, memoryview, BinaryFile, Image.Image, "NDArray[np.uint8]"
 ]
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
@@ -47,8 +58,39 @@ PHOTO_SUFFIXES = frozenset(
 _BACKGROUND = (255, 255, 255, 255)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedImage:
+    """A decoded photo.
+
+    Attributes:
+        pixels: uint8 RGB `[H, W, 3]`, values 0 to 255.
+        box: Where in `pixels` the photo lies, to a fraction of a pixel: sides that the scale does not divide are filled
+            up. None where the photo was decoded whole.
+    """
+
+    pixels: NDArray[np.uint8]
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """The bytes of a photo under the name of the input that they were read from; may be read again and again.
+
+    Attributes:
+        name: Name of the input for messages and records.
+        data: The encoded bytes.
+    """
+
+    name: str
+    data: bytes
+
+    def read(self) -> bytes:
+        """Return the encoded bytes."""
+        return self.data
+
+
 def describe(source: object) -> str:
-    """A short name of an input for messages and records: the path, or what kind of object it is."""
+    """Name an input for messages and records: by its path, or by what kind of object it is."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source) if not isinstance(source, str) else source
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -62,57 +104,54 @@ def describe(source: object) -> str:
 
 
 def load_rgb(source: ImageInput) -> NDArray[np.uint8]:
-    """Decode any accepted input.
-
-    Args:
-        source: A path, encoded bytes, a binary file at the start of a picture, a PIL image, or a uint8 RGB array
-            `[H, W, 3]`, which is taken as it is.
+    """Decode any accepted input whole: the pixels of `decode(source)`.
 
     Returns:
         uint8 RGB `[H, W, 3]`, values 0 to 255. An array that was passed in is returned without a copy.
 
     Raises:
-        InputError: One of its leaves, naming the input and the remedy.
+        InputError: As of `decode`.
     """
-    return load_scaled(source, None)[0]
+    return decode(source).pixels
 
 
-def load_scaled(source: ImageInput, least: tuple[int, int] | None) -> tuple[NDArray[np.uint8], Box | None]:
-    """Decode any accepted input, an encoded JPEG only as far as the pixels are needed.
+def decode(source: ImageInput, min_size: tuple[int, int] | None = None) -> DecodedImage:
+    """Decode any accepted input, with `min_size` an encoded JPEG only as far as the pixels are needed.
 
     libjpeg can decode at a half, a quarter or an eighth of the size, in a fraction of the time.
 
     Args:
-        source: As of `load_rgb`.
-        least: Width and height that must remain; None for the whole.
+        source: A path, encoded bytes, a binary file at the start of a picture, a PIL image, or a uint8 RGB array
+            `[H, W, 3]`, which is taken as it is.
+        min_size: Width and height that must remain; None for the whole.
 
-    Returns:
-        uint8 RGB `[H, W, 3]`, and where in it the photo lies, to a fraction of a pixel: sides that the scale does not
-        divide are filled up. None where the photo was decoded whole.
+    Raises:
+        InputError: One of its leaves, naming the input and the remedy.
     """
-    return _scaled(source, describe(source), least)
-
-
-def load_with_whole(
-    source: ImageInput, least: tuple[int, int] | None
-) -> tuple[NDArray[np.uint8], Box | None, NDArray[np.uint8]]:
-    """What `load_scaled` returns, and the photo decoded whole, uint8 RGB `[H, W, 3]`; the source is read once."""
     name = describe(source)
-    held = source if isinstance(source, (Image.Image, np.ndarray)) else _read(source, name)
-    pixels, box = _scaled(held, name, least)
-    return pixels, box, pixels if box is None else _scaled(held, name, None)[0]
-
-
-def _scaled(source: ImageInput, name: str, least: tuple[int, int] | None) -> tuple[NDArray[np.uint8], Box | None]:
     if isinstance(source, np.ndarray):
-        pixels, box = _checked_array(source, name), None
+        decoded = DecodedImage(_checked_array(source, name))
+    elif isinstance(source, Image.Image):
+        with _own_errors(name):
+            decoded = DecodedImage(np.asarray(_to_upright_rgb(source, name)))
     else:
-        image, box = _load(source, name, least)
-        pixels = np.asarray(image)
-    height, width, _ = pixels.shape
+        decoded = _decode_bytes(_read(source, name), name, min_size)
+    height, width, _ = decoded.pixels.shape
     if max(height, width) > MAX_ASPECT * min(height, width):
         raise ImageShapeError(f"{name}: {width} x {height} is a strip, not a photo of a face; crop it to the face")
-    return pixels, box
+    return decoded
+
+
+def read_once(source: ImageInput) -> ImageInput:
+    """Return the same photo as something that can be decoded several times; a path or a file is read now.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    if isinstance(source, (Image.Image, np.ndarray)):
+        return source
+    name = describe(source)
+    return EncodedImage(name, _read(source, name))
 
 
 def _checked_array(array: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
@@ -121,15 +160,17 @@ def _checked_array(array: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     return array
 
 
-def _load(source: object, name: str, least: tuple[int, int] | None) -> tuple[Image.Image, Box | None]:
-    """A decoded RGB image, upright, and where in it the photo lies."""
-    encoded = None if isinstance(source, Image.Image) else _read(source, name)
+def _decode_bytes(encoded: bytes, name: str, min_size: tuple[int, int] | None) -> DecodedImage:
+    with _own_errors(name), Image.open(io.BytesIO(encoded)) as image:
+        box = _scale_down(image, min_size) if min_size else None
+        return DecodedImage(np.asarray(_to_upright_rgb(image, name)), box)
+
+
+@contextmanager
+def _own_errors(name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises on a picture into this library's errors."""
     try:
-        if encoded is None:
-            return _decode(cast("Image.Image", source), name), None
-        with Image.open(io.BytesIO(encoded)) as image:
-            box = _scale_down(image, least) if least else None
-            return _decode(image, name), box
+        yield
     except (ImageTooLargeError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -146,7 +187,7 @@ def _load(source: object, name: str, least: tuple[int, int] | None) -> tuple[Ima
 
 
 def _read(source: object, name: str) -> bytes:
-    """The encoded bytes of a path, a buffer or a binary file."""
+    """Return the encoded bytes of a path, a buffer or a binary file."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
     elif isinstance(source, (str, os.PathLike)):
@@ -182,12 +223,12 @@ _ORIENTATION = 0x0112
 _SIDEWAYS, _FROM_RIGHT, _FROM_BELOW = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 
 
-def _scale_down(image: Image.Image, least: tuple[int, int]) -> Box | None:
-    """Have a JPEG decoded at the smallest scale that leaves `least`; where the photo will lie in it when upright."""
+def _scale_down(image: Image.Image, min_size: tuple[int, int]) -> Box | None:
+    """Have a JPEG decoded at the smallest scale that leaves `min_size`, and return its box."""
     if image.format != "JPEG" or image.width * image.height > MAX_PIXELS:
         return None
     orientation, whole = _orientation(image), image.size
-    drafted = image.draft(None, least[::-1] if orientation in _SIDEWAYS else least)
+    drafted = image.draft(None, min_size[::-1] if orientation in _SIDEWAYS else min_size)
     if drafted is None or image.size == whole:
         return None
     (width, height), (right, bottom) = image.size, drafted[1][2:]
@@ -205,7 +246,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _decode(image: Image.Image, name: str) -> Image.Image:
+def _to_upright_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise ImageTooLargeError(_too_large(name, f"{image.width} x {image.height}"))
     if 0 in image.size:
@@ -224,7 +265,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode → RGB, keeping what an eye would see."""
+    """Turn any Pillow mode into RGB, keeping what an eye would see."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):  # 16-bit greyscale; convert("RGB") would saturate at 255

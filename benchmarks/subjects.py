@@ -280,11 +280,11 @@ class LiteRt(_OpenCv):
 
 def pixels_of(file: Path, manifest: Manifest) -> NDArray[np.uint8]:
     """Decode and resize a photo as this library does, to uint8 RGB `[H, W, 3]`."""
-    from aiface_runtime.images import load_scaled
+    from aiface_runtime.images import decode
     from aiface_runtime.preprocess import min_decode_size, preprocess
 
-    pixels, box = load_scaled(file, min_decode_size(manifest))
-    return preprocess(pixels, manifest.steps, box)
+    decoded = decode(file, min_decode_size(manifest))
+    return preprocess(decoded.pixels, manifest.steps, decoded.box)
 
 
 OURS = "aiface_runtime"

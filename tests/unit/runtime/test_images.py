@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from aiface_runtime import errors
-from aiface_runtime.images import MAX_PIXELS, load_rgb
+from aiface_runtime.images import MAX_PIXELS, ImageInput, decode, load_rgb, read_once
+from aiface_runtime.manifest import Resize, ResizeShorter
+from aiface_runtime.preprocess import preprocess
 
 RED, GREEN, BLUE = (220, 30, 40), (20, 200, 60), (10, 40, 210)
 
@@ -181,3 +183,66 @@ def test_damage_anywhere_is_an_input_error_or_a_picture(kind: str) -> None:
             else:
                 outcomes.append(pixels.dtype == np.uint8)
     assert all(outcomes)
+
+
+@pytest.fixture(scope="module")
+def large(portrait: Path) -> Image.Image:
+    """Sides that no scale divides: what fills them up is at another edge for every orientation."""
+    with Image.open(portrait) as image:
+        return image.resize((1803, 2113), Image.Resampling.LANCZOS)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("step", [Resize(96, 64, "bicubic"), ResizeShorter(80, "bicubic")])
+def test_a_scaled_photo_is_not_shifted(orientation: int, step: Resize | ResizeShorter, large: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(large, "JPEG", quality=92, exif=exif)
+    decoded = decode(data, (192, 192))
+    pixels, box, whole = decoded.pixels, decoded.box, load_rgb(data)
+    assert box is not None
+    assert sorted(pixels.shape[:2]) == [226, 265], "an eighth of the sides, rounded up"
+    assert (box[2] - box[0], box[3] - box[1]) == (whole.shape[1] / 8, whole.shape[0] / 8)
+    actual = preprocess(pixels, [step], box).astype(float)
+    expected = preprocess(whole, [step]).astype(float)
+    assert actual.shape == expected.shape
+    difference = np.abs(actual - expected).mean()
+    assert difference < 1.0
+    assert difference <= np.abs(preprocess(pixels, [step]) - expected).mean(), "half a pixel of filling is noticed"
+
+
+def test_it_is_scaled_no_further_than_allowed(large: Image.Image) -> None:
+    sizes = {
+        side: decode(encoded(large, "JPEG", quality=92), (side, side)).pixels.shape
+        for side in (225, 226, 500, 902, 2000)
+    }
+    assert sizes == {
+        225: (265, 226, 3),
+        226: (529, 451, 3),
+        500: (1057, 902, 3),
+        902: (2113, 1803, 3),
+        2000: (2113, 1803, 3),
+    }
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "an image", "an array"])
+def test_only_encoded_jpegs_are_scaled(kind: str, large: Image.Image) -> None:
+    small = large.resize((601, 603))
+    if kind in ("PNG", "WEBP"):
+        source: ImageInput = encoded(small, kind)
+    else:
+        source = Image.open(io.BytesIO(encoded(small, "JPEG"))) if kind == "an image" else np.asarray(small)
+    decoded = decode(source, (100, 100))
+    assert (decoded.pixels.shape, decoded.box) == ((603, 601, 3), None)
+
+
+def test_what_is_read_once_can_be_decoded_again_under_its_name(portrait: Path, tmp_path: Path) -> None:
+    with portrait.open("rb") as stream:
+        source = read_once(stream)
+    np.testing.assert_array_equal(decode(source).pixels, decode(source).pixels)
+    np.testing.assert_array_equal(decode(source).pixels, load_rgb(portrait))
+    (tmp_path / "text.jpg").write_text("not a photo")
+    with pytest.raises(errors.ImageDecodeError, match=r"text\.jpg: not a picture"):
+        decode(read_once(tmp_path / "text.jpg"))
+    with pytest.raises(errors.ImageNotFoundError, match=r"no\.jpg"):
+        read_once("no.jpg")
