@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 import numpy as np
 
 from .catalog import resolve
-from .engine import Device, Engine
+from .devices import Device
+from .engine import Engine
 from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
 from .images import ImageInput, decode, describe, read_once
 from .manifest import Manifest

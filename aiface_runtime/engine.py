@@ -1,8 +1,7 @@
-"""onnxruntime behind one door: the only module that imports it.
+"""A model file that is open in onnxruntime on the device that truly runs it.
 
-What onnxruntime leaves to its callers is settled here: telemetry is off before the library initialises (the one
-environment edit of this package), threads follow the container, workers sleep instead of spinning, the device is the
-one that truly runs, and a session opens anew in a forked process.
+What onnxruntime leaves to its callers is settled here: threads follow the container, workers sleep instead of spinning,
+the device is the one that truly runs, and a session opens anew in a forked process.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any
 
 from .cpu_limits import usable_cores
+from .devices import PROVIDERS, QUIET, Candidate, candidates, import_onnxruntime
 from .errors import (
-    BackendNotInstalledError,
     DeviceUnavailableError,
     InferenceError,
     ManifestError,
@@ -30,57 +30,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "directml"]
-DEVICES: tuple[Device, ...] = get_args(Device)
-
-PROVIDERS: dict[str, str] = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "directml": "DmlExecutionProvider",
-}
-_DEVICE_OF = {provider: device for device, provider in PROVIDERS.items()}
-_AUTO = ("cuda", "cpu")  # the others change the numbers or compile for minutes: by name only
 _BROKEN_FILE = ("InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel")  # onnxruntime's names for them
-_QUIET = 4  # onnxruntime's severity "fatal": errors reach the caller as exceptions
+_MAX_REASON = 300  # characters of an onnxruntime message that are quoted
 
 
-def import_onnxruntime() -> Any:
-    """onnxruntime, with telemetry off.
+@dataclass(slots=True)
+class _Sessions:
+    """What one process has open.
 
-    Raises:
-        BackendNotInstalledError: It cannot be imported.
+    Attributes:
+        pid: Id of the process.
+        all_cores: onnxruntime session on all threads.
+        one_core: onnxruntime session on one thread; None until it is needed.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the library initialises, never later
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise BackendNotInstalledError(error) from error
-    if not hasattr(onnxruntime, "InferenceSession"):  # what a half-removed wheel leaves behind
-        raise BackendNotInstalledError(ImportError("the package is there but hollow"))
-    onnxruntime.set_default_logger_severity(_QUIET)
-    return onnxruntime
 
-
-def device_problem(device: str) -> str | None:
-    """Why a device cannot work on this machine, found without opening a model; None when nothing speaks against it."""
-    if PROVIDERS[device] not in import_onnxruntime().get_available_providers():
-        return f"this onnxruntime has no {PROVIDERS[device]}"
-    return _nvidia_problem() if device in ("cuda", "tensorrt") else None
-
-
-def _nvidia_problem() -> str | None:
-    """onnxruntime-gpu lists CUDA on every machine; the driver knows whether there is a GPU."""
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-    except OSError:
-        return "no NVIDIA driver is installed"
-    count = ctypes.c_int(0)
-    if (status := driver.cuInit(0)) or (status := driver.cuDeviceGetCount(ctypes.byref(count))):
-        return f"the NVIDIA driver answers with error {status}"
-    return None if count.value else "the NVIDIA driver finds no GPU"
+    pid: int
+    all_cores: Any
+    one_core: Any = None
 
 
 class Engine:
@@ -93,10 +59,10 @@ class Engine:
         threads: Cores for one run; None for what affinity and the container's quota allow.
 
     Attributes:
-        manifest: What the file says of itself.
-        device: Where it runs.
-        fallback: Why `auto` passed over a better device.
-        threads: As chosen.
+        manifest: The manifest that the file carries.
+        device: Name of the device that the model runs on.
+        fallback: Why `auto` passed over a better device; None when it did not.
+        threads: Cores for one run, as chosen.
 
     Raises:
         AifaceError: `BackendNotInstalledError`, `DeviceUnavailableError`, `ModelCorruptError`, `ManifestError` or
@@ -110,36 +76,18 @@ class Engine:
         providers: Sequence[str] | None = None,
         threads: int | None = None,
     ) -> None:
-        if device not in DEVICES:
-            raise UsageError(f"device {device!r}: one of {', '.join(DEVICES)}")
-        if providers is not None and device != "auto":
-            raise UsageError("pass device or providers, not both")
-        if providers is not None and not providers:
-            raise UsageError("providers: name at least one, CPUExecutionProvider for instance")
         if threads is not None and threads < 1:
             raise UsageError(f"threads {threads}: at least 1")
         self._path = path
         self.threads = threads or usable_cores()
         self._lock = threading.Lock()
-        self.fallback: str | None = None
-        if providers is not None:
-            self._providers = list(providers)
-            self._session = self._open(self._providers)
-        elif device == "auto":
-            self._session = self._open_best()
-        else:
-            self._providers = [PROVIDERS[device]]
-            if problem := device_problem(device):
-                raise DeviceUnavailableError(_no_device(device, problem))
-            self._session = self._open(self._providers)
-        self._pid = os.getpid()
-        first = self._session.get_providers()[0]
-        self.device: str = _DEVICE_OF.get(first, first)
-        self.manifest = self._read_manifest()
-        self._one_core: Any = None
+        session, self._candidate, self.fallback = self._open_first(candidates(device, providers))
+        self._sessions = _Sessions(os.getpid(), session)
+        self.device = self._candidate.device
+        self.manifest = _read_manifest(session, path)
         # Without it onnxruntime computes the evidence each time and throws it away.
-        self._asked_only = import_onnxruntime().RunOptions()
-        self._asked_only.only_execute_path_to_fetches = True
+        self._requested_only = import_onnxruntime().RunOptions()
+        self._requested_only.only_execute_path_to_fetches = True
 
     @property
     def parallel_runs(self) -> int:
@@ -147,7 +95,7 @@ class Engine:
         return self.threads if self.device == "cpu" else 1
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities of a batch, on all `threads`.
+        """Compute the probabilities of a batch, on all `threads`.
 
         Args:
             batch: uint8 RGB `[N, height, width, 3]` of the manifest's input size.
@@ -158,12 +106,13 @@ class Engine:
         Raises:
             InferenceError: The device failed, for want of memory for instance.
         """
-        if os.getpid() != self._pid:
-            self._reopen_after_fork()
-        return self._answers(self._session, batch, PROBABILITIES)[0]
+        return self._outputs(self._live.all_cores, batch, PROBABILITIES)[0]
 
     def run_with_evidence(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Probabilities of a batch as of `run`, and float32 `[N, h, w]`, what each place contributes to the log-odds.
+        """Compute the probabilities of a batch as `run` does, and its evidence: class activation maps.
+
+        Returns:
+            float32 `[N, C]`, and float32 `[N, h, w]`, what each cell contributes to the log-odds of AI, in logits.
 
         Raises:
             NoEvidenceError: The graph has no such output.
@@ -171,110 +120,107 @@ class Engine:
         """
         if self.manifest.evidence is None:
             raise NoEvidenceError(self.manifest.id)
-        if os.getpid() != self._pid:
-            self._reopen_after_fork()
-        probabilities, evidence = self._answers(self._session, batch, PROBABILITIES, EVIDENCE)
+        probabilities, evidence = self._outputs(self._live.all_cores, batch, PROBABILITIES, EVIDENCE)
         return probabilities, evidence
 
     def run_on_one_core(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The same for callers that share the cores out among themselves; on a device that is no CPU, the same call.
+        """Do what `run` does for callers that share the cores out among themselves; the same call where not on a CPU.
 
         The first call opens the model once more, with its own copy of the weights.
         """
-        if os.getpid() != self._pid:
-            self._reopen_after_fork()
+        sessions = self._live
         if self.parallel_runs == 1:
-            return self._answers(self._session, batch, PROBABILITIES)[0]
+            return self._outputs(sessions.all_cores, batch, PROBABILITIES)[0]
         with self._lock:
-            if self._one_core is None:
-                self._one_core = self._open(self._providers, threads=1)
-        return self._answers(self._one_core, batch, PROBABILITIES)[0]
+            if sessions.one_core is None:
+                sessions.one_core = self._open(self._candidate, threads=1)
+        return self._outputs(sessions.one_core, batch, PROBABILITIES)[0]
 
-    def _answers(self, session: Any, batch: NDArray[np.uint8], *outputs: str) -> list[NDArray[np.float32]]:
+    @property
+    def _live(self) -> _Sessions:
+        """The sessions of this process, which are opened anew after a fork."""
+        if os.getpid() != self._sessions.pid:
+            with self._lock:
+                if os.getpid() != self._sessions.pid:
+                    # The old session's threads exist in the parent only: to destroy it here would wait for them for
+                    # ever. The one on one core has no threads of its own and may go.
+                    ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._sessions.all_cores))
+                    self._sessions = _Sessions(os.getpid(), self._open(self._candidate, self.threads))
+        return self._sessions
+
+    def _outputs(self, session: Any, batch: NDArray[np.uint8], *names: str) -> list[NDArray[np.float32]]:
         try:
-            answers: list[NDArray[np.float32]] = session.run(list(outputs), {IMAGE: batch}, self._asked_only)
+            outputs: list[NDArray[np.float32]] = session.run(list(names), {IMAGE: batch}, self._requested_only)
         except Exception as error:
             raise InferenceError(
                 f"{self._path} failed on {self.device!r} with {len(batch)} photos ({_first_line(error)}); "
                 "try a smaller batch or device='cpu'"
             ) from error
-        return answers
+        return outputs
 
-    def _reopen_after_fork(self) -> None:
-        with self._lock:
-            if os.getpid() == self._pid:
-                return
-            # The old session's threads exist in the parent only: to destroy it here would wait for them for ever.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
-            self._session = self._open(self._providers)
-            self._one_core = None  # without threads of its own, which may go
-            self._pid = os.getpid()
+    def _open_first(self, options: Iterable[Candidate]) -> tuple[Any, Candidate, str | None]:
+        """Open the first candidate that works, and say why those before it were passed over."""
+        *preferred, last = options
+        passed_over: list[str] = []
+        for candidate in preferred:
+            try:
+                return self._open(candidate, self.threads), candidate, "; ".join(passed_over) or None
+            except DeviceUnavailableError as error:
+                passed_over.append(f"{candidate.device}: {error.reason}")
+        return self._open(last, self.threads), last, "; ".join(passed_over) or None
 
-    def _open_best(self) -> Any:
-        reasons: list[str] = []
-        for device in _AUTO:
-            self._providers = [PROVIDERS[device]]
-            if device == "cpu":
-                self.fallback = "; ".join(reasons) or None
-                return self._open(self._providers)
-            if PROVIDERS[device] not in import_onnxruntime().get_available_providers():
-                continue  # the CPU build is installed: nothing was passed over
-            problem = device_problem(device)
-            if problem is None:
-                try:
-                    return self._open(self._providers)
-                except DeviceUnavailableError as error:
-                    problem = str(error)
-            reasons.append(f"{device}: {problem}")
-        raise AssertionError("the CPU is always tried last")
-
-    def _open(self, providers: Sequence[str], threads: int | None = None) -> Any:
+    def _open(self, candidate: Candidate, threads: int) -> Any:
         """Open, and hold onnxruntime to the first provider: left alone it would take the CPU without a word."""
+        if candidate.problem is not None:
+            raise DeviceUnavailableError(candidate.device, candidate.problem)
         ort = import_onnxruntime()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or self.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _QUIET
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        device = _DEVICE_OF.get(providers[0], providers[0])
         # OpenVINO has threads of its own, of which it takes one a core of the machine unless it is told.
-        settings = {PROVIDERS["openvino"]: {"num_of_threads": str(options.intra_op_num_threads)}}
-        wanted = [(name, settings.get(name, {})) for name in providers]
+        settings = {PROVIDERS["openvino"]: {"num_of_threads": str(threads)}}
+        providers = [(name, settings.get(name, {})) for name in candidate.providers]
         try:
             # Without enable_fallback=0 a failing provider prints to stdout and becomes the CPU.
-            session = ort.InferenceSession(str(self._path), options, providers=wanted, enable_fallback=0)
+            session = ort.InferenceSession(str(self._path), _options(threads), providers=providers, enable_fallback=0)
         except Exception as error:  # onnxruntime's exceptions derive from Exception only
-            if device == "cpu" or type(error).__name__ in _BROKEN_FILE:
+            if candidate.device == "cpu" or type(error).__name__ in _BROKEN_FILE:
                 raise ModelCorruptError(f"{self._path}: onnxruntime cannot open it ({_first_line(error)})") from error
-            raise DeviceUnavailableError(_no_device(device, _first_line(error))) from error
-        if session.get_providers()[0] != providers[0]:
-            raise DeviceUnavailableError(_no_device(device, "its libraries could not be loaded"))
+            raise DeviceUnavailableError(candidate.device, _first_line(error)) from error
+        if session.get_providers()[0] != candidate.providers[0]:
+            raise DeviceUnavailableError(candidate.device, "its libraries could not be loaded")
         return session
 
-    def _read_manifest(self) -> Manifest:
-        text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
-        if text is None:
-            raise ManifestError(f"{self._path}: an ONNX file without aiface's manifest; make one with aiface-export")
-        manifest = parse_manifest(text, str(self._path))
-        taken = {value.name: (value.type, value.shape[1:]) for value in self._session.get_inputs()}
-        given = {value.name: (value.type, value.shape[1:]) for value in self._session.get_outputs()}
-        shape = [manifest.height, manifest.width, 3]
-        if taken != {IMAGE: ("tensor(uint8)", shape)}:
-            raise ManifestError(f"{self._path}: its graph does not take uint8 {['N', *shape]} as its manifest says")
-        wanted = {PROBABILITIES: [len(manifest.labels)]}
-        if manifest.evidence:
-            wanted[EVIDENCE] = [manifest.evidence.height, manifest.evidence.width]
-        for name, shape in wanted.items():
-            if given.get(name) != ("tensor(float)", shape):
-                raise ManifestError(f"{self._path}: its graph does not return {name}, float32 {['N', *shape]}")
-        return manifest
+
+def _options(threads: int) -> Any:
+    options = import_onnxruntime().SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = QUIET
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _read_manifest(session: Any, path: Path) -> Manifest:
+    """Read the manifest of an open file and hold its graph to it."""
+    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    if text is None:
+        raise ManifestError(f"{path}: an ONNX file without aiface's manifest; make one with aiface-export")
+    manifest = parse_manifest(text, str(path))
+    shape = [manifest.height, manifest.width, 3]
+    if _signature(session.get_inputs()) != {IMAGE: ("tensor(uint8)", shape)}:
+        raise ManifestError(f"{path}: its graph does not take uint8 {['N', *shape]} as its manifest says")
+    promised = {PROBABILITIES: [len(manifest.labels)]}
+    if manifest.evidence:
+        promised[EVIDENCE] = [manifest.evidence.height, manifest.evidence.width]
+    outputs = _signature(session.get_outputs())
+    for name, shape in promised.items():
+        if outputs.get(name) != ("tensor(float)", shape):
+            raise ManifestError(f"{path}: its graph does not return {name}, float32 {['N', *shape]}")
+    return manifest
+
+
+def _signature(values: Iterable[Any]) -> dict[str, tuple[str, list[Any]]]:
+    """Describe inputs or outputs of a graph by name: their type, and their shape but for the batch."""
+    return {value.name: (value.type, value.shape[1:]) for value in values}
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-
-
-def _no_device(device: str, problem: str) -> str:
-    return (
-        f"device {device!r} cannot be had: {problem}; run 'aiface doctor' to see what works here, or use device='auto'"
-    )
+    return str(error).strip().splitlines()[0][:_MAX_REASON] if str(error).strip() else type(error).__name__

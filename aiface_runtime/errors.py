@@ -14,7 +14,7 @@ AifaceError
 │   ├── ModelCorruptError (ValueError)      not the file that the catalogue describes, or not a model at all
 │   ├── ManifestError (ValueError)          the file does not say truthfully what it is
 │   ├── ModelClosedError (RuntimeError)     used after close()
-│   └── NoEvidenceError (NotImplementedError)   it answers, but cannot say which places its answer comes from
+│   └── NoEvidenceError (NotImplementedError)   it answers, but cannot say where its answer comes from
 ├── BackendNotInstalledError (ImportError)  no onnxruntime
 ├── DeviceUnavailableError (RuntimeError)   the device that was asked for cannot be had
 ├── InferenceError (RuntimeError)           the device failed while the model ran
@@ -27,13 +27,19 @@ Messages name the input and the remedy.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class AifaceError(Exception):
     """Base of every error that this library raises on purpose."""
 
     code: ClassVar[str] = "error"
+
+    _arguments: tuple[object, ...] | None = None  # of a class that makes its message itself
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default an exception's message would become the argument of a class that makes its own.
+        return type(self), self.args if self._arguments is None else self._arguments
 
 
 class InputError(AifaceError, ValueError):
@@ -49,6 +55,7 @@ class ImageNotFoundError(InputError, FileNotFoundError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name}: no such file; check the path")
+        self._arguments = (name,)
 
 
 class ImageReadError(InputError, OSError):
@@ -121,6 +128,7 @@ class NoEvidenceError(ModelError, NotImplementedError):
             f"{model}: has no evidence map, so it cannot explain its answers; networks that end in an average over the "
             "photo and one linear layer have one when exported by this version's aiface-export"
         )
+        self._arguments = (model,)
 
 
 class BackendNotInstalledError(AifaceError, ImportError):
@@ -133,12 +141,25 @@ class BackendNotInstalledError(AifaceError, ImportError):
             f"onnxruntime cannot be imported ({cause}); install one of: "
             'pip install "aiface[cpu]"   or   pip install "aiface[gpu]" (NVIDIA); never both, they overwrite each other'
         )
+        self._arguments = (cause,)
 
 
 class DeviceUnavailableError(AifaceError, RuntimeError):
-    """The device that was asked for by name cannot be had."""
+    """The device that was asked for by name cannot be had.
+
+    Attributes:
+        device: Name of the device, or of the onnxruntime provider.
+        reason: Why it cannot be had, without the remedy.
+    """
 
     code = "device_unavailable"
+
+    def __init__(self, device: str, reason: str) -> None:
+        super().__init__(
+            f"device {device!r} cannot be had: {reason}; run 'aiface doctor' to see what works here, "
+            "or use device='auto'"
+        )
+        self.device, self.reason = self._arguments = device, reason
 
 
 class InferenceError(AifaceError, RuntimeError):

@@ -59,7 +59,7 @@ def _onnxruntime() -> dict[str, Any]:
     """Which distributions own the module: with two of them one has overwritten the other's files."""
     from importlib.metadata import packages_distributions
 
-    from ..engine import import_onnxruntime
+    from ..devices import import_onnxruntime
     from ..errors import BackendNotInstalledError
 
     owners = sorted(set(packages_distributions().get("onnxruntime", [])))
@@ -78,8 +78,9 @@ def _devices() -> dict[str, str]:
     import numpy as np
 
     from ..catalog import resolve
-    from ..engine import PROVIDERS, Engine
-    from ..errors import AifaceError
+    from ..devices import PROVIDERS
+    from ..engine import Engine
+    from ..errors import AifaceError, DeviceUnavailableError
 
     found = {}
     for device in PROVIDERS:
@@ -89,8 +90,10 @@ def _devices() -> dict[str, str]:
             opened = time.perf_counter()
             engine.run(np.zeros((1, engine.manifest.height, engine.manifest.width, 3), np.uint8))
             done = time.perf_counter()
+        except DeviceUnavailableError as error:
+            found[device] = f"no: {error.reason}"
         except AifaceError as error:
-            found[device] = f"no: {str(error).partition(' cannot be had: ')[2].partition(';')[0] or error}"
+            found[device] = f"no: {error}"
         else:
             found[device] = (
                 f"answers (opened in {1000 * (opened - start):.0f} ms, first run {1000 * (done - opened):.0f} ms)"

@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 
-from aiface_runtime.engine import import_onnxruntime
+from aiface_runtime.devices import import_onnxruntime
 
 _SILENT = 4  # onnxruntime's severity "fatal": what goes wrong comes back as an exception
 
