@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ModelCorruptError, ModelNotFoundError
+from .files import sha256_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,10 @@ class Entry:
     """A bundled model, as `index.json` describes it.
 
     Attributes:
-        name: What to ask for.
+        name: Name that `Classifier` takes.
         file: Name of the file in the package.
-        sha256: Of the whole file, in hexadecimal.
-        size: In bytes.
+        sha256: Hash of the whole file, in hexadecimal.
+        size: Size of the file, in bytes.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Entry:
 
     @property
     def path(self) -> Path:
-        """Where the file lies."""
+        """Path of the file in the package."""
         return _folder() / self.file
 
     def verify(self) -> Path:
@@ -45,16 +45,16 @@ class Entry:
             ModelCorruptError: The file is missing or not the published one.
         """
         try:
-            data = self.path.read_bytes()
+            actual = self.path.stat().st_size, sha256_of([self.path])
         except OSError as error:
             raise ModelCorruptError(f"{self.path}: {error.strerror}; reinstall aiface") from error
-        if len(data) != self.size or hashlib.sha256(data).hexdigest() != self.sha256:
+        if actual != (self.size, self.sha256):
             raise ModelCorruptError(f"{self.path}: is not the published file (size or SHA-256); reinstall aiface")
         return self.path
 
 
 def _folder() -> Path:
-    """The folder of `aiface_runtime.models`; wheels are always unpacked on installation."""
+    """Return the folder of `aiface_runtime.models`; wheels are always unpacked on installation."""
     try:
         return Path(str(resources.files("aiface_runtime.models")))
     except ModuleNotFoundError:  # run from a checkout's root, which shadows the installed package: setup.cfg maps it
@@ -68,9 +68,9 @@ def _index() -> dict[str, Any]:
 
 
 def entries() -> list[Entry]:
-    """The bundled models, the default one first."""
-    found = [Entry(name, **fields) for name, fields in _index()["models"].items()]
-    return sorted(found, key=lambda entry: entry.name != _index()["default"])
+    """List the bundled models, the default one first."""
+    bundled = [Entry(name, **fields) for name, fields in _index()["models"].items()]
+    return sorted(bundled, key=lambda entry: entry.name != _index()["default"])
 
 
 def resolve(model: str | os.PathLike[str] | None) -> Path:

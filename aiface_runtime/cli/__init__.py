@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 all answered, 1 some input failed, 2 wrong usage, 3 the model or the device cannot be had.
     """
     args = _parser().parse_args(argv)
-    # What Pillow mutters about a photo (broken EXIF, many pixels) ends in an answer or in an error of our own.
+    # Pillow warns of broken EXIF or of many pixels; both end in an answer or in an error of this library.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     for stream in (sys.stdout, sys.stderr):  # file names need not be valid text
         if isinstance(stream, io.TextIOWrapper):

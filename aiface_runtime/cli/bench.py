@@ -6,35 +6,34 @@ import argparse
 import json
 from dataclasses import asdict
 
-from .predict import add_model_arguments
+from ._common import REPORT_FORMATS, add_format_argument, add_model_arguments, open_classifier
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="times each is measured (default: 15)")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="what stdout gets (default: text)")
+    add_format_argument(parser, REPORT_FORMATS)
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print medians in milliseconds with their 95 % intervals."""
     from ..catalog import resolve
-    from ..classifier import Classifier
     from ..engine import Engine
     from ..errors import UsageError
     from ..latency import measure
 
     if args.rounds < 1:
         raise UsageError(f"--rounds {args.rounds}: at least 1")
-    with Classifier(
-        args.model, device=args.device, threads=args.threads, operating_point=args.operating_point
-    ) as classifier:
-        found = measure(classifier, Engine(resolve(args.model), args.device, threads=args.threads), args.rounds)
-        where = {"model": classifier.manifest.id, "device": classifier.device, "threads": classifier.threads}
+    with open_classifier(args) as classifier:
+        engine = Engine(resolve(args.model), args.device, threads=args.threads)
+        timings = measure(classifier, engine, args.rounds)
+        model = classifier.manifest.id
     if args.format == "json":
-        print(json.dumps(where | {"milliseconds": {name: asdict(timing) for name, timing in found.items()}}, indent=2))
+        report = {"model": model, "device": engine.device, "threads": engine.threads}
+        print(json.dumps(report | {"milliseconds": {name: asdict(timings[name]) for name in timings}}, indent=2))
         return 0
-    print(f"{where['model']} on {where['device']}, {where['threads']} threads, median of {args.rounds} rounds in ms")
-    for name, timing in found.items():
+    print(f"{model} on {engine.device}, {engine.threads} threads, median of {args.rounds} rounds in ms")
+    for name, timing in timings.items():
         print(f"{name:32} {timing.median:8.1f}   (95 %: {timing.low:.1f} to {timing.high:.1f})")
     return 0

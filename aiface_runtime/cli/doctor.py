@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ._common import REPORT_FORMATS, add_format_argument
+
 _CPU_FLAGS = (
     *("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
     *("asimd", "asimddp", "i8mm", "bf16", "sve"),
@@ -17,7 +19,7 @@ _CPU_FLAGS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="what stdout gets (default: text)")
+    add_format_argument(parser, REPORT_FORMATS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Show which places of a photo its answer comes from."""
+"""Show which parts of a photo its answer comes from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .predict import add_model_arguments, photo_of, text_of
+from ._common import (
+    REPORT_FORMATS,
+    add_format_argument,
+    add_model_arguments,
+    check_output,
+    open_classifier,
+    photo_of,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,18 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="MAP.png", help="the photo in grey: orange is AI, blue real"
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="what stdout gets (default: text)")
+    add_format_argument(parser, REPORT_FORMATS)
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the map, then print the answer and where the map is."""
-    from ..classifier import Classifier
-
-    _check_output(args.output, args.input)
-    with Classifier(
-        args.model, device=args.device, threads=args.threads, operating_point=args.operating_point
-    ) as classifier:
+    check_output(args.output, args.input)
+    with open_classifier(args) as classifier:
         explanation = classifier.explain(photo_of(args.input))
     _write(explanation.overlay(), args.output)
     if args.format == "json":
@@ -40,22 +44,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_output(output: Path, given: str) -> None:
-    """Before the model is opened, and before a photo could be overwritten by its own map."""
-    from ..errors import UsageError
-
-    if output.suffix.lower() != ".png":
-        raise UsageError(f"-o {output}: the map is a PNG; end the name in .png")
-    if not output.parent.is_dir():
-        raise UsageError(f"-o {output}: there is no folder {output.parent}; make it first")
-    if output.is_dir():
-        raise UsageError(f"-o {output}: is a folder; name a file in it")
-    if given != "-" and output.exists() and Path(given).exists() and output.samefile(given):
-        raise UsageError(f"-o {output}: is the photo itself; give the map another name")
-
-
 def _write(picture: Image.Image, output: Path) -> None:
-    """In the same folder and then renamed: a reader never sees half a file."""
+    """Write a picture so that a reader never sees half a file."""
     from ..errors import UsageError
     from ..files import atomic_write
 

@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
 def _list() -> int:
     from ..catalog import entries
 
-    for place, entry in enumerate(entries()):
-        default = "  (default)" if place == 0 else ""
+    for index, entry in enumerate(entries()):
+        default = "  (default)" if index == 0 else ""
         print(f"{entry.name}  {entry.size / 1e6:.1f} MB  sha256 {entry.sha256[:12]}{default}")
     return 0
 

@@ -9,75 +9,46 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
+from ._common import ANSWER_FORMATS, add_format_argument, add_model_arguments, open_classifier, photo_of, text_of
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from typing import IO
-
     from ..images import ImageInput
     from ..prediction import Failure, Prediction
 
     Answer: TypeAlias = Prediction | Failure
 
-FORMATS = ("text", "json", "jsonl", "csv")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("inputs", nargs="+", metavar="FILE|FOLDER", help="photos, folders (recursively), - for stdin")
-    parser.add_argument("--format", choices=FORMATS, default="text", help="what stdout gets (default: text)")
+    add_format_argument(parser, ANSWER_FORMATS)
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="photos a run (default: 16)")
     add_model_arguments(parser)
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what every command that opens a model takes."""
-    parser.add_argument("--model", metavar="NAME|FILE", help="a bundled model or an .onnx file (default: bundled)")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, … (default: auto)")
-    parser.add_argument("--threads", type=int, metavar="N", help="cores to use (default: what the container allows)")
-    parser.add_argument("--operating-point", default="balanced", metavar="NAME", help="default: balanced")
-
-
 def run(args: argparse.Namespace) -> int:
     """Answer for each input in order; a bad one becomes a record and the others are still answered."""
-    from ..classifier import Classifier
-
     inputs = list(_expand(args.inputs))
-    with Classifier(
-        args.model, device=args.device, threads=args.threads, operating_point=args.operating_point
-    ) as classifier:
+    with open_classifier(args) as classifier:
         answers = classifier.predict_many(inputs, batch_size=args.batch_size)
         with Progress(answers, len(inputs)) as shown:
             return int(_WRITERS[args.format](shown, sys.stdout))
 
 
-def photo_of(given: str) -> ImageInput:
-    """What the user named: a path, or standard input for `-`."""
-    return cast("IO[bytes]", _Stdin()) if given == "-" else given
-
-
-class _Stdin:
-    """Standard input as a binary file that is named as the user named it."""
-
-    name = "-"
-
-    def read(self) -> bytes:
-        return sys.stdin.buffer.read()
-
-
 def _expand(inputs: Sequence[str]) -> Iterator[ImageInput]:
-    for given in inputs:
-        if os.path.isdir(given) and not _looks_like_photo(given):
+    for argument in inputs:
+        if os.path.isdir(argument) and not _looks_like_photo(argument):
             # A folder with nothing in it stays in the list: decoding it yields the record that says so.
-            yield from list(_walk(given)) or [given]
+            yield from list(_walk(argument)) or [argument]
         else:
-            yield photo_of(given)
+            yield photo_of(argument)
 
 
 def _walk(folder: str) -> Iterator[str]:
-    """The photos below a folder, in a stable order; hidden files and folders are left alone."""
+    """Find the photos below a folder, in a stable order; hidden files and folders are left alone."""
     unreadable: list[str] = []
     for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(error.filename)):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -93,11 +64,6 @@ def _looks_like_photo(name: str) -> bool:
     from ..images import PHOTO_SUFFIXES
 
     return Path(name).suffix.lower() in PHOTO_SUFFIXES
-
-
-def text_of(answer: Prediction) -> str:
-    """An answer on one line."""
-    return f"{answer.input}: {answer.verdict.value} (p_ai {answer.p_ai:.3f})"
 
 
 def _write_text(answers: Iterator[Answer], out: TextIO) -> bool:
