@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -182,22 +183,21 @@ def test_doctor() -> None:
 
 def test_a_bar_at_a_terminal_only(inputs: Path) -> None:
     pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
-    album = inputs / "many"
-    album.mkdir()
-    with Image.open(inputs / "good.jpg") as photo:
-        photo.resize((4000, 3000)).save(inputs / "large.png", compress_level=1)
-    for number in range(20):  # seconds of decoding on any machine: short work has no bar
-        os.link(inputs / "large.png", album / f"{number}.png")
+    os.mkfifo(inputs / "slow.jpg")
+    names = ["good.jpg", "slow.jpg", "good.jpg"]
     leader, follower = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-P", "-m", "aiface_runtime", "predict", "--format", "jsonl", "--threads", "1", str(album)],
-        stdout=subprocess.PIPE, stderr=follower,
+        [sys.executable, "-P", "-m", "aiface_runtime", "predict", "--format", "jsonl", "--batch-size", "1", *names],
+        stdout=subprocess.PIPE, stderr=follower, cwd=inputs,
     ) as process:  # fmt: skip
         os.close(follower)
         assert process.stdout is not None
-        lines = process.stdout.read().splitlines()
+        first = process.stdout.readline()
+        time.sleep(1.2)  # the second photo takes longer than work that has no bar
+        (inputs / "slow.jpg").write_bytes((inputs / "good.jpg").read_bytes())
+        lines = [first, *process.stdout.readlines()]
     shown = os.read(leader, 100_000).decode()
     os.close(leader)
-    assert len([json.loads(line) for line in lines]) == 20
-    assert "/20" in shown
+    assert [json.loads(line)["input"] for line in lines] == names
+    assert "] 2/3, " in shown
     assert shown.endswith("\x1b[2K")

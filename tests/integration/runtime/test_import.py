@@ -17,6 +17,7 @@ FORBIDDEN = (
     "tensorflow",
     "optimum",
     "huggingface_hub",
+    "aiface_evaluation",
     "aiface_export",
     "aiface_training",
 )
