@@ -1,3 +1,3 @@
-"""The one place where the version is written; setup.cfg reads it without importing the package."""
+"""The version, which is written here only; setup.cfg reads it without importing the package."""
 
 __version__ = "0.1.0"

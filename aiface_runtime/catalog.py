@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from .errors import ModelCorruptError, ModelNotFoundError
 from .files import sha256_of
@@ -62,15 +61,11 @@ def _folder() -> Path:
 
 
 @cache
-def _index() -> dict[str, Any]:
-    index: dict[str, Any] = json.loads((_folder() / "index.json").read_text(encoding="utf-8"))
-    return index
-
-
-def entries() -> list[Entry]:
+def entries() -> tuple[Entry, ...]:
     """List the bundled models, the default one first."""
-    bundled = [Entry(name, **fields) for name, fields in _index()["models"].items()]
-    return sorted(bundled, key=lambda entry: entry.name != _index()["default"])
+    index = json.loads((_folder() / "index.json").read_text(encoding="utf-8"))
+    bundled = [Entry(name, **fields) for name, fields in index["models"].items()]
+    return tuple(sorted(bundled, key=lambda entry: entry.name != index["default"]))
 
 
 def resolve(model: str | os.PathLike[str] | None) -> Path:

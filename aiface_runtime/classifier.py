@@ -1,4 +1,4 @@
-"""The library's one verb: a photo in, an answer out."""
+"""From a photo, or many, to answers: what callers of the library use."""
 
 from __future__ import annotations
 
@@ -70,17 +70,17 @@ class Classifier:
 
     @property
     def manifest(self) -> Manifest:
-        """What the model says of itself."""
+        """Manifest that the model file carries."""
         return self._engine.manifest
 
     @property
     def device(self) -> str:
-        """Where the model runs."""
+        """Name of the device that the model runs on."""
         return self._engine.device
 
     @property
     def fallback(self) -> str | None:
-        """Why `device="auto"` passed over a better device; None when it did not."""
+        """Reason why `device="auto"` passed over a better device; None when it did not."""
         return self._engine.fallback
 
     @property
@@ -119,7 +119,7 @@ class Classifier:
         Args:
             images: Anything that `predict` takes, any number of them.
             batch_size: Photos that are decoded, and then answered for, side by side.
-            on_error: `record` yields a `Failure` in the place of a photo that cannot be used; `raise` raises what
+            on_error: `record` yields a `Failure` for a photo that cannot be used; `raise` raises what
                 `predict` would.
 
         Raises:
@@ -136,7 +136,7 @@ class Classifier:
         return self._batches(iter(images), batch_size, on_error)
 
     def explain(self, image: ImageInput) -> Explanation:
-        """Answer for one photo and say which places of it the answer comes from.
+        """Answer for one photo and say which parts of it the answer comes from, by a class activation map.
 
         Args:
             image: Anything that `predict` takes.
@@ -161,7 +161,7 @@ class Classifier:
         return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo)
 
     def __call__(self, images: ImageInput | Sequence[ImageInput]) -> list[Any]:
-        """The shape of transformers' image-classification pipeline.
+        """Answer in the shape of transformers' image-classification pipeline.
 
         Returns:
             `[{"label": str, "score": float}, …]`, the likeliest label first; for a list of photos a list of those.
@@ -267,9 +267,9 @@ class _Workers:
             self._pool.shutdown(cancel_futures=True)
 
 
-def _parts(items: Sequence[NDArray[np.uint8]], most: int) -> list[NDArray[np.uint8]]:
-    """At most so many stacks of about the same length, in order; none of nothing."""
-    size = -(-len(items) // most)
+def _parts(items: Sequence[NDArray[np.uint8]], max_stacks: int) -> list[NDArray[np.uint8]]:
+    """Stack items into at most `max_stacks` batches of about the same length, in order; no items, no batches."""
+    size = -(-len(items) // max_stacks)
     return [np.stack(items[start : start + size]) for start in range(0, len(items), size)] if items else []
 
 

@@ -10,7 +10,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cores(cgroup_root: Path = _CGROUP, membership: Path = Path("/proc/self/cgroup")) -> int:
-    """Cores by CPU affinity, capped by the container's quota; onnxruntime's own default knows neither.
+    """Count cores by CPU affinity, capped by the container's quota; onnxruntime's own default knows neither.
 
     Args:
         cgroup_root: Where cgroup v2, or the v1 `cpu` controller, is mounted.
@@ -25,7 +25,7 @@ def usable_cores(cgroup_root: Path = _CGROUP, membership: Path = Path("/proc/sel
 
 
 def cpu_quota(cgroup_root: Path = _CGROUP, membership: Path = Path("/proc/self/cgroup")) -> float | None:
-    """The tightest CPU quota, in cores, of this process's cgroup and those above it; None where there is none."""
+    """Find the tightest CPU quota, in cores, of this process's cgroup and those above it; None where there is none."""
     quotas = []
     for folder in _groups(cgroup_root, membership):
         try:
@@ -42,7 +42,7 @@ def cpu_quota(cgroup_root: Path = _CGROUP, membership: Path = Path("/proc/self/c
 
 
 def _groups(cgroup_root: Path, membership: Path) -> list[Path]:
-    """The folders of this process's CPU groups, each with its parents: v2 (`0::/a/b`) and v1 (`4:cpu,cpuacct:/a/b`)."""
+    """List the folders of this process's CPU groups and their parents: v2 (`0::/a/b`) and v1 (`4:cpu,cpuacct:/a/b`)."""
     try:
         lines = membership.read_text().splitlines()
     except OSError:  # not Linux

@@ -34,8 +34,8 @@ class Candidate:
     """A device to try.
 
     Attributes:
-        providers: onnxruntime providers in order of preference; the first must run.
-        problem: Why it cannot work on this machine, known without opening a model; None when nothing speaks against it.
+        providers: Names of onnxruntime providers in order of preference; the first must run.
+        problem: Reason why it cannot work on this machine, known without opening a model; None when none is known.
     """
 
     providers: tuple[str, ...]
@@ -57,7 +57,7 @@ def candidates(device: str, providers: Sequence[str] | None) -> list[Candidate]:
 
     Args:
         device: One of `DEVICES`; `auto` when `providers` are named.
-        providers: onnxruntime providers in order of preference; None for those of `device`.
+        providers: Names of onnxruntime providers in order of preference; None for those of `device`.
 
     Raises:
         UsageError: An unknown device, a device and providers, or no provider.

@@ -36,7 +36,7 @@ _MAX_REASON = 300  # characters of an onnxruntime message that are quoted
 
 @dataclass(slots=True)
 class _Sessions:
-    """What one process has open.
+    """The sessions that one process has open.
 
     Attributes:
         pid: Id of the process.
@@ -59,9 +59,9 @@ class Engine:
         threads: Cores for one run; None for what affinity and the container's quota allow.
 
     Attributes:
-        manifest: The manifest that the file carries.
+        manifest: Manifest that the file carries.
         device: Name of the device that the model runs on.
-        fallback: Why `auto` passed over a better device; None when it did not.
+        fallback: Reason why `auto` passed over a better device; None when it did not.
         threads: Cores for one run, as chosen.
 
     Raises:

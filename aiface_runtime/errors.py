@@ -12,7 +12,7 @@ AifaceError
 ├── ModelError                              the model cannot be used
 │   ├── ModelNotFoundError (FileNotFoundError)
 │   ├── ModelCorruptError (ValueError)      not the file that the catalogue describes, or not a model at all
-│   ├── ManifestError (ValueError)          the file does not say truthfully what it is
+│   ├── ManifestError (ValueError)          the file lacks a manifest, or its graph contradicts it
 │   ├── ModelClosedError (RuntimeError)     used after close()
 │   └── NoEvidenceError (NotImplementedError)   it answers, but cannot say where its answer comes from
 ├── BackendNotInstalledError (ImportError)  no onnxruntime

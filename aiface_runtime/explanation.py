@@ -1,4 +1,7 @@
-"""Why an answer is as it is: what each place of the photo contributes, and a picture of that."""
+"""Why an answer is as it is: what each cell of a grid over the photo contributes.
+
+The evidence is a class activation map (Zhou et al., "Learning Deep Features for Discriminative Localization", 2016).
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
 
 # Vermillion and blue of Okabe & Ito, "Color Universal Design", 2008: told apart with every kind of colour vision.
 _AI, _REAL = np.array([[213, 94, 0], [0, 114, 178]], dtype=np.float32)
-_LARGEST = 2048  # pixels of an overlay's longer side
-_LEAST_PEAK = 1.0  # logits that a full colour stands for at least: a photo that says little shall look so
+_MAX_SIDE = 2048  # pixels of an overlay's longer side
+_MIN_PEAK = 1.0  # logits that a full colour stands for at least: little evidence is shown with little colour
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow converts
 
 
@@ -27,16 +30,16 @@ _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pi
 class Explanation:
     """An answer and where in the photo it comes from.
 
-    The map is exact for what the network sums up, and coarse: a place's features depend on a wide area around it. It
+    The map is exact for what the network sums up, and coarse: a cell's features depend on a wide area around it. It
     says what the model reacted to, not what was done to the photo.
 
     Attributes:
         prediction: The same answer as `predict` gives.
-        evidence: float32 `[h, w]`, what each place contributes to the log-odds of AI, in logits: positive speaks for
+        evidence: float32 `[h, w]`, what each cell contributes to the log-odds of AI, in logits: positive speaks for
             AI, negative for real. Its mean and `bias` make the log-odds of the answer.
-        bias: What the model takes for granted before it looks, in logits.
-        region: The part of the photo that the map covers, as the model sees no other: left, top, right and bottom in
-            pixels of `photo`.
+        bias: Log-odds of AI that do not depend on the photo, in logits.
+        region: The part of the photo that the model sees and the map lies on: left, top, right and bottom in pixels of
+            `photo`.
         photo: uint8 RGB `[H, W, 3]`, whole and upright.
     """
 
@@ -47,9 +50,9 @@ class Explanation:
     photo: NDArray[np.uint8] = field(repr=False)
 
     def overlay(self, alpha: float = 0.65) -> Image.Image:
-        """The photo with its evidence in colour: orange speaks for AI, blue for real.
+        """Draw the evidence over the photo in colour: orange speaks for AI, blue for real.
 
-        The covered region turns grey, so that colours are evidence; outside it nothing is touched. A full colour
+        The visible region turns grey, so that colours are evidence; outside it nothing is touched. A full colour
         stands for the largest contribution of either sign, at least 1 logit.
 
         Args:
@@ -64,7 +67,7 @@ class Explanation:
         if not 0 <= alpha <= 1:
             raise UsageError(f"alpha {alpha}: 0 to 1")
         picture = Image.fromarray(self.photo)
-        scale = min(1.0, _LARGEST / max(picture.size))
+        scale = min(1.0, _MAX_SIDE / max(picture.size))
         if scale < 1:
             picture = picture.resize((_scaled(picture.width, scale), _scaled(picture.height, scale)))
         left, top, right, bottom = (round(edge * scale) for edge in self.region)
@@ -74,7 +77,7 @@ class Explanation:
         return picture
 
     def to_record(self) -> dict[str, Any]:
-        """The prediction's dictionary with `evidence`, `bias` and `region`; JSON takes it."""
+        """Return the prediction's record with `evidence`, `bias` and `region`, which JSON takes."""
         return self.prediction.to_record() | {
             "evidence": [[round(float(value), 4) for value in row] for row in self.evidence],
             "bias": self.bias,
@@ -87,9 +90,9 @@ def _scaled(side: int, scale: float) -> int:
 
 
 def _tint(pixels: NDArray[np.uint8], evidence: NDArray[np.float32], alpha: float) -> NDArray[np.uint8]:
-    """uint8 RGB `[H, W, 3]` in grey, under the colours of a map that is stretched over it."""
+    """Turn uint8 RGB `[H, W, 3]` grey and lay the colours of a map over it, which is stretched to its size."""
     height, width, _ = pixels.shape
-    peak = max(_LEAST_PEAK, float(np.abs(evidence).max()))
+    peak = max(_MIN_PEAK, float(np.abs(evidence).max()))
     smooth = Image.fromarray(evidence / np.float32(peak)).resize((width, height), Image.Resampling.BICUBIC)
     strength = np.asarray(smooth).clip(-1, 1)[..., None]  # bicubic overshoots
     opacity = alpha * np.abs(strength)

@@ -26,7 +26,7 @@ def sha256_of(files: Iterable[Path]) -> str:
 
 @contextmanager
 def atomic_write(file: Path) -> Iterator[Path]:
-    """Yield a path in the same folder to write to, which takes the place of `file` when the block succeeds.
+    """Yield a path in the same folder to write to, which replaces `file` when the block succeeds.
 
     When the block raises, `file` stays as it was and nothing else is left in its folder.
 

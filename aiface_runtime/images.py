@@ -46,7 +46,7 @@ Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom, 
 
 MAX_PIXELS = 1024 * 1024 * 1024 // 4 // 3  # 89,478,485, Pillow's own guard: RGB pixels of a quarter of a gigabyte
 
-MAX_ASPECT = 32  # scaling a hair-thin strip by its shorter side would take gigabytes
+MAX_ASPECT = 32  # scaling a thin strip by its shorter side would take gigabytes
 
 PHOTO_SUFFIXES = frozenset(
     (
@@ -64,8 +64,8 @@ class DecodedImage:
 
     Attributes:
         pixels: uint8 RGB `[H, W, 3]`, values 0 to 255.
-        box: Where in `pixels` the photo lies, to a fraction of a pixel: sides that the scale does not divide are filled
-            up. None where the photo was decoded whole.
+        box: Part of `pixels` that the photo fills, to a fraction of a pixel: sides that the scale does not divide are
+            filled up. None where the photo was decoded whole.
     """
 
     pixels: NDArray[np.uint8]

@@ -25,10 +25,10 @@ class Timing:
     """How long something took, in milliseconds.
 
     Attributes:
-        median: Of all rounds.
+        median: Median of all rounds.
         low: Lower end of the median's 95 % interval, by bootstrap.
-        high: Its upper end.
-        rounds: How often it was measured.
+        high: Upper end of that interval.
+        rounds: Number of measurements.
     """
 
     median: float
@@ -38,7 +38,7 @@ class Timing:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Timing:
-        """From what single rounds took (percentile bootstrap, Efron 1979)."""
+        """Summarise what single rounds took (percentile bootstrap, Efron 1979)."""
         samples = 1000 * np.asarray(seconds, dtype=np.float64)
         drawn = np.random.default_rng(0).choice(samples, (_RESAMPLED, len(samples)))
         low, high = np.percentile(np.median(drawn, axis=1), _COVERAGE)
@@ -46,11 +46,11 @@ class Timing:
 
 
 def take_turns(actions: Mapping[str, Callable[[], object]], rounds: int) -> Iterator[tuple[str, float]]:
-    """Run each action once a round, in turn, so that whatever else the machine does hits all alike.
+    """Run each action once a round, in turn, so that whatever else the machine does slows all alike.
 
     Args:
-        actions: By name; each is run once before, to warm up.
-        rounds: How often.
+        actions: Functions to run, by name; each is run once before, to warm up.
+        rounds: Number of rounds.
 
     Yields:
         A name and the seconds that it took.
@@ -65,7 +65,7 @@ def take_turns(actions: Mapping[str, Callable[[], object]], rounds: int) -> Iter
 
 
 def photo(width: int, height: int) -> Image.Image:
-    """A picture with edges, gradients and grain, which compresses like a photo; the same every time."""
+    """Make a picture with edges, gradients and grain, which compresses like a photo; the same every time."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (13, 11, 3), dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
@@ -74,22 +74,22 @@ def photo(width: int, height: int) -> Image.Image:
 
 
 def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    """The bytes of a file; JPEG in quality 90 unless the options say otherwise."""
+    """Encode an image; JPEG in quality 90 unless the options say otherwise."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **({"quality": 90} if kind == "JPEG" else {}) | options)
     return buffer.getvalue()
 
 
 def measure(classifier: Classifier, engine: Engine, rounds: int) -> dict[str, Timing]:
-    """From file to answer for JPEGs of some sizes, and the model alone for some batches.
+    """Measure from file to answer for JPEGs of some sizes, and the model alone for some batches.
 
     Args:
-        classifier: On the device and with the threads to measure.
-        engine: The same model, likewise.
-        rounds: How often each is measured.
+        classifier: Classifier on the device and with the threads to measure.
+        engine: Engine of the same model, device and threads.
+        rounds: Number of measurements of each.
 
     Returns:
-        By what was measured; of a batch the time for the whole of it.
+        Timings by what was measured; of a batch the time for the whole of it.
     """
     height, width = engine.manifest.height, engine.manifest.width
     files = {f"file to answer, {name} JPEG": encoded(photo(*size)) for name, size in PHOTOS.items()}
@@ -99,7 +99,7 @@ def measure(classifier: Classifier, engine: Engine, rounds: int) -> dict[str, Ti
         actions[name] = lambda data=data: classifier.predict(data)  # type: ignore[misc]
     for name, batch in batches.items():
         actions[name] = lambda batch=batch: engine.run(batch)  # type: ignore[misc]
-    taken: dict[str, list[float]] = {name: [] for name in actions}
+    durations: dict[str, list[float]] = {name: [] for name in actions}
     for name, seconds in take_turns(actions, rounds):
-        taken[name].append(seconds)
-    return {name: Timing.of(seconds) for name, seconds in taken.items()}
+        durations[name].append(seconds)
+    return {name: Timing.of(seconds) for name, seconds in durations.items()}

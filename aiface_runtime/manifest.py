@@ -1,4 +1,4 @@
-"""What a model file says of itself: JSON under the key `aiface` of the ONNX `metadata_props`, parsed strictly.
+"""The manifest that a model file carries: JSON under the key `aiface` of the ONNX `metadata_props`, parsed strictly.
 
 The runtime acts on the fields below. Everything else that the export recorded (evaluation, parity proof, training data,
 source and its hash, tool versions, licence, limits) is kept whole in `Manifest.document`.
@@ -50,7 +50,7 @@ class CenterCrop:
 
 @dataclass(frozen=True, slots=True)
 class CenterCropToEven:
-    """Cut `height` x `width` out of the middle; half a pixel is rounded to an even place, as in torchvision."""
+    """Cut `height` x `width` out of the middle; half a pixel is rounded to an even number, as in torchvision."""
 
     height: int
     width: int
@@ -76,10 +76,10 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The graph's second output: what each of `height` x `width` places of the input contributes to the log-odds of AI.
+    """The graph's second output, a class activation map of `height` x `width` cells.
 
-    The mean over the places and `bias` make the log-odds. Of more than two labels, those are the mean log-probability
-    of the labels that mean AI less the others'.
+    Each cell is what a part of the input adds to the log-odds of AI, which are the mean over the cells plus `bias`. Of
+    more than two labels, those are the mean log-probability of the labels that mean AI less the others'.
     """
 
     height: int
@@ -94,16 +94,16 @@ class Manifest:
     Attributes:
         name: The model's name.
         version: The model's own version.
-        labels: In output order.
-        ai_labels: Which of them mean AI-generated; `p_ai` is the sum of their probabilities.
-        height: Of the graph's input, in pixels.
-        width: Of the graph's input, in pixels.
-        steps: From a photo of any size to that input, in this order.
-        scaled_decoding: A JPEG may be decoded at a half, a quarter or an eighth of its size while at least this many
-            times the sides of the first resize remain; None where every pixel counts, as where the original's answers
-            are to be met exactly.
+        labels: Names of the classes, in output order.
+        ai_labels: Those of the labels that mean AI-generated; `p_ai` is the sum of their probabilities.
+        height: Height of the graph's input, in pixels.
+        width: Width of the graph's input, in pixels.
+        steps: Resizes and crops that lead from a photo of any size to that input, in this order.
+        scaled_decoding: How many times the sides of the first resize must remain, 1 to 64, when a JPEG is decoded at a
+            half, a quarter or an eighth of its size; None where every pixel counts, as where the original's answers are
+            to be met exactly.
         operating_points: Thresholds by name.
-        evidence: The evidence map that the graph gives too; None where the network does not allow one.
+        evidence: Class activation map that the graph returns too; None where the network does not allow one.
         document: The whole manifest as it was read.
     """
 
@@ -125,7 +125,7 @@ class Manifest:
         return f"{self.name}@{self.version}"
 
     def operating_point(self, name: str) -> OperatingPoint:
-        """Thresholds by name.
+        """Look up thresholds by name.
 
         Raises:
             UsageError: The model has no such operating point.
@@ -138,7 +138,7 @@ class Manifest:
 
 
 def step_to_json(step: Step) -> dict[str, Any]:
-    """A step as the manifest writes it; `parse_manifest` reads it back."""
+    """Return a step as the manifest writes it and `parse_manifest` reads it back."""
     return {"op": _STEP_NAMES[type(step)]} | {name: getattr(step, name) for name in step.__slots__}
 
 
@@ -234,19 +234,19 @@ def _evidence(values: dict[str, Any] | None) -> Evidence | None:
 
 
 def _check_size(steps: tuple[Step, ...], height: int, width: int) -> None:
-    """The steps must end at the graph's input for every photo, and no crop may reach outside."""
-    least: tuple[int, int] | None = None  # sides that every photo has at this point, None before any resize
+    """Refuse steps that do not end at the graph's input for every photo, or a crop that can reach outside of one."""
+    min_size: tuple[int, int] | None = None  # height and width that every photo has here; None before any resize
     exact = False
     for step in steps:
         if isinstance(step, ResizeShorter):
-            least, exact = (step.size, step.size), False
+            min_size, exact = (step.size, step.size), False
         elif isinstance(step, Resize):
-            least, exact = (step.height, step.width), True
+            min_size, exact = (step.height, step.width), True
         else:
-            if least is None or step.height > least[0] or step.width > least[1]:
+            if min_size is None or step.height > min_size[0] or step.width > min_size[1]:
                 raise ValueError(f"has a crop of {step.height} x {step.width} that can reach outside the photo")
-            least, exact = (step.height, step.width), True
-    if not exact or least != (height, width):
+            min_size, exact = (step.height, step.width), True
+    if not exact or min_size != (height, width):
         raise ValueError(f"has steps that do not end at its input of {height} x {width}")
 
 

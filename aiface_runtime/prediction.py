@@ -21,13 +21,13 @@ class Prediction:
     """The answer for one photo.
 
     Attributes:
-        input: The path, or a short description of what was passed.
-        verdict: `p_ai` against the thresholds of the operating point.
+        input: Path, or a short description of what was passed.
+        verdict: Answer in one word, by the thresholds of the operating point.
         p_ai: Calibrated probability that the photo is AI-generated, 0 to 1.
         scores: Probability of each of the model's labels, in output order; they sum to 1.
         model: Name and version of the model that answered.
-        device: Where it ran.
-        fallback: Why a better device was passed over by `device="auto"`; None when none was.
+        device: Name of the device that it ran on.
+        fallback: Reason why `device="auto"` passed over a better device; None when it did not.
     """
 
     input: str
@@ -44,7 +44,7 @@ class Prediction:
         return None
 
     def to_record(self) -> dict[str, Any]:
-        """A flat dictionary that JSON takes, with the same keys as a failure's."""
+        """Return a flat dictionary that JSON takes, with the same keys as a failure's."""
         return {
             "input": self.input,
             "verdict": self.verdict.value,
@@ -65,10 +65,10 @@ class Failure:
     """Why there is no answer for one photo.
 
     Attributes:
-        input: The path, or a short description of what was passed.
-        error: The error that `predict` would have raised.
-        model: Name and version of the model that was asked.
-        device: Where it would have run.
+        input: Path, or a short description of what was passed.
+        error: Error that `predict` would have raised.
+        model: Name and version of the model that was to answer.
+        device: Name of the device that it would have run on.
     """
 
     input: str
@@ -82,7 +82,7 @@ class Failure:
         return str(getattr(self.error, "code", "error"))
 
     def to_record(self) -> dict[str, Any]:
-        """A flat dictionary that JSON takes, with the same keys as a prediction's."""
+        """Return a flat dictionary that JSON takes, with the same keys as a prediction's."""
         return {
             "input": self.input,
             "verdict": None,

@@ -14,9 +14,11 @@ from .manifest import CenterCrop, CenterCropToEven, Manifest, Resize, ResizeShor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .images import Box
+
 
 def min_decode_size(manifest: Manifest) -> tuple[int, int] | None:
-    """Width and height from which on a photo may be decoded smaller than it is; None where it may not."""
+    """Return the width and height that must remain when a photo is decoded smaller; None where it may not be."""
     if manifest.scaled_decoding is None:
         return None
     first = manifest.steps[0]
@@ -24,15 +26,13 @@ def min_decode_size(manifest: Manifest) -> tuple[int, int] | None:
     return math.ceil(manifest.scaled_decoding * width), math.ceil(manifest.scaled_decoding * height)
 
 
-def preprocess(
-    pixels: NDArray[np.uint8], steps: Sequence[Step], box: tuple[float, float, float, float] | None = None
-) -> NDArray[np.uint8]:
+def preprocess(pixels: NDArray[np.uint8], steps: Sequence[Step], box: Box | None = None) -> NDArray[np.uint8]:
     """Resize and crop one photo.
 
     Args:
         pixels: uint8 RGB `[H, W, 3]` of any size.
         steps: From the model's manifest.
-        box: Where in a photo that was decoded at a reduced scale the whole lies, to a fraction of a pixel.
+        box: Where in `pixels` the photo lies, to a fraction of a pixel; None for all of them.
 
     Returns:
         uint8 RGB `[height, width, 3]` of the model's input, equal to what transformers' image processors compute
@@ -44,8 +44,8 @@ def preprocess(
     return pixels
 
 
-def visible_box(size: tuple[int, int], steps: Sequence[Step]) -> tuple[float, float, float, float]:
-    """What the model sees of a photo of that width and height: left, top, right, bottom in the photo's pixels."""
+def visible_box(size: tuple[int, int], steps: Sequence[Step]) -> Box:
+    """Return what the model sees of a photo of that width and height, in the photo's pixels."""
     left, top, right, bottom = 0.0, 0.0, float(size[0]), float(size[1])
     sides: tuple[float, float] = size
     for step in steps:
@@ -63,7 +63,7 @@ def visible_box(size: tuple[int, int], steps: Sequence[Step]) -> tuple[float, fl
 _ONE = 2048  # 11 bits: OpenCV weighs 8-bit pixels in fixed point
 
 
-def _apply(pixels: NDArray[np.uint8], step: Step, box: tuple[float, float, float, float] | None) -> NDArray[np.uint8]:
+def _apply(pixels: NDArray[np.uint8], step: Step, box: Box | None) -> NDArray[np.uint8]:
     height, width, _ = pixels.shape
     if isinstance(step, CenterCrop | CenterCropToEven):
         left, top = _corner((width, height), step)
@@ -89,7 +89,7 @@ def _resized(sides: tuple[float, float], step: Resize | ResizeShorter) -> tuple[
 
 
 def _resize_bilinear(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """OpenCV's `INTER_LINEAR`: half-pixel centres, two neighbours on each axis, edges repeated."""
+    """Resize as OpenCV's `INTER_LINEAR` does: half-pixel centres, two neighbours on each axis, edges repeated."""
     left, right, to_right = _neighbours(pixels.shape[1], width)
     above, below, to_below = _neighbours(pixels.shape[0], height)
     to_right, to_below = to_right[:, None], to_below[:, None, None]
@@ -104,8 +104,8 @@ def _resize_bilinear(pixels: NDArray[np.uint8], width: int, height: int) -> NDAr
 
 
 def _neighbours(size: int, out: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int32]]:
-    """For each of `out` places the two source places around it, and the second's weight of `_ONE`."""
-    place = ((np.arange(out) + 0.5) * (1 / (out / size)) - 0.5).astype(np.float32)
-    first = np.floor(place).astype(np.intp)
-    weight = np.rint((place - first.astype(np.float32)) * np.float32(_ONE)).astype(np.int32)
+    """Find for each of `out` pixels the two source pixels around it, and the weight of the second, 0 to `_ONE`."""
+    centre = ((np.arange(out) + 0.5) * (1 / (out / size)) - 0.5).astype(np.float32)
+    first = np.floor(centre).astype(np.intp)
+    weight = np.rint((centre - first.astype(np.float32)) * np.float32(_ONE)).astype(np.int32)
     return first.clip(0, size - 1), (first + 1).clip(0, size - 1), weight

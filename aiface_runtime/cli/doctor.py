@@ -7,10 +7,14 @@ import json
 import platform
 import time
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from ._common import REPORT_FORMATS, add_format_argument
 
+Fact: TypeAlias = str | int | list[str] | None
+Facts: TypeAlias = dict[str, Fact]
+
+_ANSWERS = "answers"  # how the fact about a device begins on which the model runs
 _CPU_FLAGS = (
     *("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
     *("asimd", "asimddp", "i8mm", "bf16", "sve"),
@@ -32,10 +36,10 @@ def run(args: argparse.Namespace) -> int:
             print(f"{section}:")
             for name, fact in facts.items():
                 print(f"  {name}: {', '.join(fact) if isinstance(fact, list) else fact}")
-    return 0 if report["devices"].get("cpu", "").startswith("answers") else 3
+    return 0 if str(report["devices"]["cpu"]).startswith(_ANSWERS) else 3
 
 
-def _report() -> dict[str, dict[str, Any]]:
+def _report() -> dict[str, Facts]:
     return {
         "versions": _versions(),
         "onnxruntime": _onnxruntime(),
@@ -45,10 +49,10 @@ def _report() -> dict[str, dict[str, Any]]:
     }
 
 
-def _versions() -> dict[str, str]:
+def _versions() -> Facts:
     from importlib.metadata import PackageNotFoundError, version
 
-    versions = {"python": platform.python_version(), "platform": platform.platform()}
+    versions: Facts = {"python": platform.python_version(), "platform": platform.platform()}
     for package in ("aiface", "numpy", "pillow"):
         try:
             versions[package] = version(package)
@@ -57,15 +61,15 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _onnxruntime() -> dict[str, Any]:
-    """Which distributions own the module: with two of them one has overwritten the other's files."""
+def _onnxruntime() -> Facts:
+    """Say which distributions own the module: with two of them one has overwritten the other's files."""
     from importlib.metadata import packages_distributions
 
     from ..devices import import_onnxruntime
     from ..errors import BackendNotInstalledError
 
     owners = sorted(set(packages_distributions().get("onnxruntime", [])))
-    facts: dict[str, Any] = {"distributions": owners or ["none"]}
+    facts: Facts = {"distributions": owners or ["none"]}
     if len(owners) > 1:
         facts["problem"] = f"they overwrite each other; pip uninstall {' '.join(owners)}, then install one"
     try:
@@ -75,32 +79,39 @@ def _onnxruntime() -> dict[str, Any]:
     return facts | {"version": ort.__version__, "providers": list(ort.get_available_providers())}
 
 
-def _devices() -> dict[str, str]:
-    """Each device by running the bundled model on it, for what is listed is not what runs."""
+def _devices() -> Facts:
+    """Try each device, for what is listed is not what runs."""
+    from ..devices import PROVIDERS
+    from ..errors import AifaceError, DeviceUnavailableError
+
+    facts: Facts = {}
+    for device in PROVIDERS:
+        try:
+            facts[device] = _try_device(device)
+        except DeviceUnavailableError as error:
+            facts[device] = f"no: {error.reason}"
+        except AifaceError as error:
+            facts[device] = f"no: {error}"
+    return facts
+
+
+def _try_device(device: str) -> str:
+    """Run the bundled model on a device.
+
+    Raises:
+        AifaceError: It does not run there.
+    """
     import numpy as np
 
     from ..catalog import resolve
-    from ..devices import PROVIDERS
     from ..engine import Engine
-    from ..errors import AifaceError, DeviceUnavailableError
 
-    found = {}
-    for device in PROVIDERS:
-        try:
-            start = time.perf_counter()
-            engine = Engine(resolve(None), device)
-            opened = time.perf_counter()
-            engine.run(np.zeros((1, engine.manifest.height, engine.manifest.width, 3), np.uint8))
-            done = time.perf_counter()
-        except DeviceUnavailableError as error:
-            found[device] = f"no: {error.reason}"
-        except AifaceError as error:
-            found[device] = f"no: {error}"
-        else:
-            found[device] = (
-                f"answers (opened in {1000 * (opened - start):.0f} ms, first run {1000 * (done - opened):.0f} ms)"
-            )
-    return found
+    start = time.perf_counter()
+    engine = Engine(resolve(None), device)
+    opened = time.perf_counter()
+    engine.run(np.zeros((1, engine.manifest.height, engine.manifest.width, 3), np.uint8))
+    done = time.perf_counter()
+    return f"{_ANSWERS} (opened in {1000 * (opened - start):.0f} ms, first run {1000 * (done - opened):.0f} ms)"
 
 
 def _cpu_flags() -> list[str]:
@@ -114,7 +125,7 @@ def _cpu_flags() -> list[str]:
     return [flag for flag in _CPU_FLAGS if flag in flags]
 
 
-def _threads() -> dict[str, Any]:
+def _threads() -> Facts:
     import os
 
     from ..cpu_limits import cpu_quota, usable_cores

@@ -86,7 +86,7 @@ def _write_jsonl(answers: Iterator[Answer], out: TextIO) -> bool:
 
 
 def _write_json(answers: Iterator[Answer], out: TextIO) -> bool:
-    """One array, written as it grows: a run over a large folder holds no list."""
+    """Write one array as it grows: a run over a large folder holds no list."""
     failed = False
     separator = "[\n"
     for answer in answers:

@@ -10,17 +10,17 @@ from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
-_PATIENCE = 1.0  # seconds of work before a bar is worth the noise
-_REFRESH = 0.1
-_WIDTH = 30
+_MIN_SECONDS = 1.0  # of work before a bar is shown
+_REFRESH = 0.1  # seconds between two drawings
+_WIDTH = 30  # characters
 
 
 class Progress(Generic[T]):
-    """Passes items through and shows how far they are; shows nothing when stderr is no terminal or the work is short.
+    """An iterator that passes items on and shows how many are done; nothing off a terminal or when the work is short.
 
     Args:
-        items: What to pass through.
-        total: How many there will be.
+        items: Items to pass on.
+        total: Number of items there will be.
     """
 
     def __init__(self, items: Iterator[T], total: int) -> None:
@@ -34,7 +34,7 @@ class Progress(Generic[T]):
 
     def __next__(self) -> T:
         now = time.monotonic()
-        if self._terminal and self._done and now - self._started > _PATIENCE and now - self._drawn > _REFRESH:
+        if self._terminal and self._done and now - self._started > _MIN_SECONDS and now - self._drawn > _REFRESH:
             self._draw(now)
         item = next(self._items)  # the bar stands while this works
         self._clear()  # what the caller prints for this item starts on a clean line
