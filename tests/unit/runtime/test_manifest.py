@@ -58,17 +58,17 @@ BREAKS: dict[str, Callable[[dict[str, Any]], Any]] = {
     ),
     "evidence without a bias": lambda d: d.update(evidence={"height": 7, "width": 7}),
     "evidence with a bias that is no number": lambda d: d.update(evidence={"height": 7, "width": 7, "bias": "0"}),
-    "evidence of no places": lambda d: d.update(evidence={"height": 0, "width": 7, "bias": 0.0}),
+    "evidence of no cells": lambda d: d.update(evidence={"height": 0, "width": 7, "bias": 0.0}),
     "no operating point": lambda d: d.update(operating_points={}),
     "thresholds the wrong way round": lambda d: d["operating_points"]["balanced"].update(real_below=0.9, ai_from=0.1),
     "an empty name": lambda d: d.update(name=""),
 }
 
 
-@pytest.mark.parametrize("how", BREAKS)
-def test_a_contradiction_is_refused_in_one_line(how: str, document: dict[str, Any]) -> None:
+@pytest.mark.parametrize("contradiction", BREAKS)
+def test_a_contradiction_is_refused_in_one_line(contradiction: str, document: dict[str, Any]) -> None:
     broken = copy.deepcopy(document)
-    BREAKS[how](broken)
+    BREAKS[contradiction](broken)
     with pytest.raises(ManifestError, match=r"^model\.onnx: ") as caught:
         parse_manifest(json.dumps(broken), "model.onnx")
     assert "\n" not in str(caught.value)
