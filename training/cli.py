@@ -171,7 +171,9 @@ def _reference_resnet(args: argparse.Namespace) -> None:
     import_keras(args.output)
     from .keras_resnet.train import train_reference_resnet
 
-    print(train_reference_resnet(args.data, args.output, recipe, resume=args.resume, command=args.command))
+    with redirect_stdout(sys.stderr):  # Keras prints its progress
+        file = train_reference_resnet(args.data, args.output, recipe, resume=args.resume, command=args.command)
+    print(file)
 
 
 def _autoencoder(args: argparse.Namespace) -> None:

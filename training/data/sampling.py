@@ -91,6 +91,28 @@ class PairedSampler(Sampler[SampledExample]):
                     )
 
 
+class EpochSampler(Sampler[SampledExample]):
+    """The examples of one epoch at a time, the same ones whenever the epoch is begun.
+
+    Args:
+        examples: Those of the whole run, in order; a multiple of `epochs`.
+        epochs: Parts of the same size into which the run is divided.
+
+    Attributes:
+        epoch: Index of the part that is drawn next, from 0.
+    """
+
+    def __init__(self, examples: Sequence[SampledExample], epochs: int) -> None:
+        self._examples, self._size = examples, len(examples) // epochs
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[SampledExample]:
+        return iter(self._examples[self.epoch * self._size : (self.epoch + 1) * self._size])
+
+
 def balanced_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
     """Drawing weights within a label: each source by the square root of its size."""
     sizes = Counter((sample.label, sample.source) for sample in samples)

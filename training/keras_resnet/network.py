@@ -1,4 +1,4 @@
-"""The residual network of seed 2, for Keras: its answer above 0.5 means a real face."""
+"""The residual network of `arsath-sm/face_classification_model1`, for Keras: its answer above 0.5 means a real face."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _BLOCKS = 2
 
 
 def reference_resnet(width: int = 64, image_size: int = 224) -> keras.Model:
-    """The network of `arsath-sm/face_classification_model1`, with random weights.
+    """Return the reference network with random weights.
 
     A 7 x 7 convolution, four stages of two residual blocks, global average pooling, a dense layer of four times the
     width with dropout of a half, and one sigmoid. At full size 11.3 million weights: 45 MB, or 136 MB with the state of
     Adam.
 
     Args:
-        width: Channels of the first stage; 64 is the seed's.
+        width: Channels of the first stage; 64 is the original's.
         image_size: Side of the square input, in pixels.
 
     Returns:
@@ -43,12 +43,12 @@ def reference_resnet(width: int = 64, image_size: int = 224) -> keras.Model:
 
 
 def random_reference_resnet(pictures: Sequence[Image.Image], width: int = 64, image_size: int = 224) -> keras.Model:
-    """The same, its answers around a half and clearly different from picture to picture: what exports are proved on.
+    """Return the same, its answers around a half and different from picture to picture: what exports are proved on.
 
     Args:
         pictures: RGB, of any size.
-        width: As of `seed_resnet`.
-        image_size: As of `seed_resnet`.
+        width: As of `reference_resnet`.
+        image_size: As of `reference_resnet`.
     """
     keras.utils.set_random_seed(0)
     model = reference_resnet(width, image_size)
