@@ -1,7 +1,7 @@
-"""Honest probabilities and thresholds, fitted on val: the last act of a fine-tuning run.
+"""Calibrated probabilities and thresholds, fitted on val at the end of a fine-tuning run.
 
-Slope and bias (Platt scaling) are folded into the checkpoint's own last layer, so that whoever loads the folder, with
-this project or with transformers alone, gets the same probabilities. They are fitted on photos of all tiers together:
+Slope and bias (Platt scaling) become part of the checkpoint's own last layer, so that whoever loads the folder, with
+this project or with transformers alone, gets the same probabilities. They are fitted on photos in all conditions:
 users' photos are of any.
 """
 
@@ -32,7 +32,7 @@ from .scorer import CheckpointScorer
 def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Progress, *, command: str = "") -> Path:
     """Copy a checkpoint, or the even average of several, and fit probabilities and operating points anew on val.
 
-    Weights of runs that went out from one another lie in one valley of the loss; their average is often better than
+    Runs that start from one another often end in one connected region of low loss; then their average is better than
     each and as fast as one (Wortsman et al., "Model soups", 2022).
 
     Args:
@@ -69,8 +69,8 @@ def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Pro
 
 def _average(folders: Sequence[Path], states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
-    for folder, found in zip(folders, shapes, strict=True):
-        if found != shapes[0]:
+    for folder, own in zip(folders, shapes, strict=True):
+        if own != shapes[0]:
             raise DataError(
                 f"{folder}: not of the same architecture as {folders[0]}; only such weights can be averaged"
             )
@@ -83,7 +83,7 @@ def _average(folders: Sequence[Path], states: Sequence[dict[str, torch.Tensor]])
 def calibrate(
     folder: Path, val: Sequence[Sample], progress: Progress
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Fit slope and bias on val in all tiers, fold them into the checkpoint, and choose the operating points.
+    """Fit slope and bias on val in all conditions, apply them to the checkpoint, and choose the operating points.
 
     Args:
         folder: A checkpoint with two labels; its weights are rewritten.
@@ -102,18 +102,18 @@ def calibrate(
     # Beyond 1e-9 from 0 and 1 float32 keeps no margin.
     margins = {condition: logit(np.clip(values, 1e-9, 1 - 1e-9)) for condition, values in p_ai.items()}
     target = np.array([sample.target for sample in val])
-    everywhere = np.tile(target, len(CONDITIONS))
-    slope, bias = fit_platt(np.concatenate(list(margins.values())), everywhere)
-    _fold(last, slope, bias)
+    all_targets = np.tile(target, len(CONDITIONS))
+    slope, bias = fit_platt(np.concatenate(list(margins.values())), all_targets)
+    _apply(last, slope, bias)
     model.save_pretrained(folder)
     fitted: dict[str, Scores] = {condition: expit(slope * margin + bias) for condition, margin in margins.items()}
     calibration = {
-        "method": "Platt scaling, folded into the last layer",
+        "method": "Platt scaling, part of the last layer",
         "slope": slope,
         "bias": bias,
-        "fitted_on": f"{len(val)} val photos, each in the tiers {', '.join(CONDITIONS)}, both labels weighing the same",
-        "ece_before": expected_calibration_error(np.concatenate(list(p_ai.values())), everywhere),
-        "ece_after": expected_calibration_error(np.concatenate(list(fitted.values())), everywhere),
+        "fitted_on": f"{len(val)} val photos, each in {', '.join(CONDITIONS)}, both labels weighing the same",
+        "ece_before": expected_calibration_error(np.concatenate(list(p_ai.values())), all_targets),
+        "ece_after": expected_calibration_error(np.concatenate(list(fitted.values())), all_targets),
         "ece_after_by_condition": {
             condition: expected_calibration_error(values, target) for condition, values in fitted.items()
         },
@@ -128,8 +128,8 @@ def _last_layer(model: torch.nn.Module, folder: Path) -> torch.nn.Linear:
     return layers[-1]
 
 
-def _fold(layer: torch.nn.Linear, slope: float, bias: float) -> None:
-    """Margin m, AI's output less real's, becomes slope * m + bias, shared evenly by both outputs."""
+def _apply(layer: torch.nn.Linear, slope: float, bias: float) -> None:
+    """Turn margin m, AI's output less real's, into slope * m + bias, shared evenly by both outputs."""
     shift = torch.tensor([-bias / 2, bias / 2], dtype=torch.float64)
     with torch.no_grad():
         layer.weight.copy_(layer.weight.double() * slope)

@@ -30,7 +30,7 @@ _IMAGENET_MEAN, _IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 def start_from(
     init: Path, image_size: int, batch_norm_momentum: float = 0.05
 ) -> tuple[PreTrainedModel, ImageProcessor]:
-    """A model to fine-tune and its processor, which resizes the shorter side to `image_size` and crops the centre.
+    """Open a model to fine-tune and its processor, which resizes the shorter side to `image_size` and crops the centre.
 
     Args:
         init: A transformers checkpoint folder (any image classifier, Swin-tiny for one), or the state dict of a
@@ -56,7 +56,7 @@ def start_from(
 
 
 def from_checkpoint(folder: Path) -> tuple[PreTrainedModel, ImageProcessor]:
-    """A transformers checkpoint with this project's two labels, and its own processor.
+    """Open a transformers checkpoint with this project's two labels, and its own processor.
 
     Raises:
         DataError: The folder is not one.
@@ -72,7 +72,7 @@ def from_checkpoint(folder: Path) -> tuple[PreTrainedModel, ImageProcessor]:
 
 
 def _from_backbone(file: Path, image_size: int) -> PreTrainedModel:
-    """MobileNetV2 1.0 whose 265 tensors stand in the same order as transformers', under other names."""
+    """Load a MobileNetV2 1.0 whose 265 tensors stand in the same order as transformers', under other names."""
     config = MobileNetV2Config(  # type: ignore[no-untyped-call]
         image_size=image_size,
         first_layer_is_expansion=False,
@@ -100,7 +100,7 @@ def _from_backbone(file: Path, image_size: int) -> PreTrainedModel:
 
 
 def _square_crop(processor: ImageProcessor, image_size: int) -> ImageProcessor:
-    """Squashing would let the aspect ratio, which differs by source, show in the pixels; cropping does not."""
+    """Return a processor that crops: squashing would let the aspect ratio, which differs by source, show."""
     return MobileNetV2ImageProcessor(
         size={"shortest_edge": image_size},
         crop_size={"height": image_size, "width": image_size},
@@ -111,7 +111,7 @@ def _square_crop(processor: ImageProcessor, image_size: int) -> ImageProcessor:
 
 
 def has_bfloat16() -> bool:
-    """Whether the device computes in bfloat16 itself; a CPU that has to emulate it takes tens of times as long."""
+    """Return whether the device computes in bfloat16 itself; emulated, it takes tens of times as long."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     capabilities = torch.cpu.get_capabilities()

@@ -22,7 +22,7 @@ _UNCALIBRATED = {DEFAULT: OperatingPoint(0.5, 0.5)}
 
 
 class CheckpointScorer:
-    """A checkpoint folder.
+    """A checkpoint folder as a `Scorer`.
 
     Args:
         folder: What `aiface_export.sources.open_source` takes.
@@ -34,8 +34,8 @@ class CheckpointScorer:
     def __init__(self, folder: Path) -> None:
         self._source = open_source(str(folder))
         self.name = folder.resolve().name
-        found = CheckpointRecord.read(folder).operating_points or {}
-        points = {name: OperatingPoint(point["real_below"], point["ai_from"]) for name, point in found.items()}
+        recorded = CheckpointRecord.read(folder).operating_points or {}
+        points = {name: OperatingPoint(point["real_below"], point["ai_from"]) for name, point in recorded.items()}
         self.operating_points: Mapping[str, OperatingPoint] = points or _UNCALIBRATED
 
     def score(self, samples: Sequence[Sample], conditions: Sequence[str], progress: Progress) -> dict[str, Scores]:

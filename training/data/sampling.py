@@ -1,10 +1,10 @@
-"""Which photos a run sees, in which order, and which of them go through the same random chain."""
+"""Which photos a run sees, in which order, and which of them are augmented alike."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,16 @@ from torch.utils.data import Sampler
 
 from aiface_evaluation.dataset import Sample
 
+from ..recipe import BaseRecipe
+
 
 class SampledExample(NamedTuple):
     """One example of a run.
 
     Attributes:
-        sample: Its index.
-        seed: Of its augmentation.
-        weak: Whether it goes through the gentle chain.
+        sample: Index of the photo.
+        seed: Random seed of its augmentation.
+        weak: Whether it is augmented weakly.
     """
 
     sample: int
@@ -30,18 +32,18 @@ class SampledExample(NamedTuple):
 class PairedSampler(Sampler[SampledExample]):
     """AI and real photos by turns, each source weighing the square root of its size.
 
-    A twin is followed by its original under the same augmentation, so that the decoder's trace is all that tells the
-    two apart. Pairs have a gentle share of their own, because in them the gentle chain cannot let the resolution or the
-    codec of a source show; it moves linearly, so that the traces are learned where they are plain and then followed to
-    where they are faint.
+    A reconstruction is followed by its original under the same augmentation, so that the decoder's trace is all that
+    tells the two apart. Pairs have a weak share of their own, because in them a weak augmentation cannot let the
+    resolution or the codec of a source show; it moves linearly, so that the traces are learned where they are plain and
+    then followed to where they are faint.
 
     Args:
         samples: Photos of both labels.
         count: Examples in all, an even number.
-        reconstructions: Share of the AI photos that are twins, if there are any; 0 to 1.
-        weak: Share of the examples that are gentle; 0 to 1.
-        weak_pairs: Share of the pairs that are gentle at the start and at the end; 0 to 1.
-        seed: Of every draw.
+        reconstructions: Share of the AI photos that are reconstructions, if there are any; 0 to 1.
+        weak: Share of the examples that are augmented weakly; 0 to 1.
+        weak_pairs: Share of the pairs that are augmented weakly at the start and at the end; 0 to 1.
+        seed: Random seed of the order and of every augmentation.
     """
 
     def __init__(
@@ -56,21 +58,24 @@ class PairedSampler(Sampler[SampledExample]):
     ) -> None:
         self._count, self._seed = count, seed
         self._weak, self._weak_pairs = weak, weak_pairs
-        weights = balanced_weights(samples)
-        place = {sample.path: index for index, sample in enumerate(samples)}
-        self._reconstructions: defaultdict[int, list[int]] = defaultdict(list)
-        for index, sample in enumerate(samples):
-            if sample.original in place:
-                self._reconstructions[place[sample.original]].append(index)
-        made = {index for group in self._reconstructions.values() for index in group}
-        indices = np.arange(len(samples))
+        self._by_original = _reconstructions_by_original(samples)
+        reconstructed = [index for group in self._by_original.values() for index in group]
+        indices, weights = np.arange(len(samples)), balanced_weights(samples)
         is_ai = np.array([sample.label == "ai" for sample in samples])
-        is_made, has_twin = np.isin(indices, list(made)), np.isin(indices, list(self._reconstructions))
-        self._real, self._ai = _normalised(weights * ~is_ai), _normalised(weights * (is_ai & ~is_made))
-        self._originals = _normalised(weights * has_twin)
-        self._share = reconstructions if made else 0.0
-        if not self._ai.any():  # nothing but twins
+        is_reconstruction = np.isin(indices, reconstructed)
+        self._real, self._ai = _normalised(weights * ~is_ai), _normalised(weights * (is_ai & ~is_reconstruction))
+        self._originals = _normalised(weights * np.isin(indices, list(self._by_original)))
+        self._share = reconstructions if reconstructed else 0.0
+        if not self._ai.any():  # nothing but reconstructions
             self._share = 1.0
+
+    @classmethod
+    def from_recipe(
+        cls, samples: Sequence[Sample], recipe: BaseRecipe, count: int, *, reconstructions: float = 0.0
+    ) -> Self:
+        """Make the sampler of a run of `count` examples."""
+        weak, weak_pairs = recipe.augmentation.weak, recipe.augmentation.weak_pairs
+        return cls(samples, count, reconstructions=reconstructions, weak=weak, weak_pairs=weak_pairs, seed=recipe.seed)
 
     def __len__(self) -> int:
         return self._count
@@ -80,10 +85,11 @@ class PairedSampler(Sampler[SampledExample]):
         for done in range(0, self._count, 2):
             if rng.random() < self._share:
                 original = int(rng.choice(len(self._originals), p=self._originals))
-                twin = self._reconstructions[original][rng.integers(len(self._reconstructions[original]))]
+                group = self._by_original[original]
+                reconstruction = group[rng.integers(len(group))]
                 share = np.interp(done, (0, self._count), self._weak_pairs)
                 weak, seed = bool(rng.random() < share), _seed(rng)
-                yield from (SampledExample(twin, seed, weak), SampledExample(original, seed, weak))
+                yield from (SampledExample(reconstruction, seed, weak), SampledExample(original, seed, weak))
             else:
                 for weights in (self._ai, self._real):
                     yield SampledExample(
@@ -113,8 +119,18 @@ class EpochSampler(Sampler[SampledExample]):
         return iter(self._examples[self.epoch * self._size : (self.epoch + 1) * self._size])
 
 
+def _reconstructions_by_original(samples: Sequence[Sample]) -> dict[int, list[int]]:
+    """Return the indices of the reconstructions of each photo that has any, by its index."""
+    index_of = {sample.path: index for index, sample in enumerate(samples)}
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for index, sample in enumerate(samples):
+        if sample.original in index_of:
+            groups[index_of[sample.original]].append(index)
+    return dict(groups)
+
+
 def balanced_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
-    """Drawing weights within a label: each source by the square root of its size."""
+    """Return float64 `[N]`, the sampling weight within a label: each source by the square root of its size."""
     sizes = Counter((sample.label, sample.source) for sample in samples)
     return np.array([sizes[sample.label, sample.source] ** -0.5 for sample in samples])
 

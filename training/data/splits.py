@@ -11,7 +11,11 @@ from aiface_evaluation.errors import DataError
 
 
 def train_and_val(samples: Sequence[Sample], seed: int, val_share: float = 0.1) -> tuple[list[Sample], list[Sample]]:
-    """The train and val splits; where the data names none, `val_share` of each class is held out by the seed."""
+    """Return train and val; where the data names no splits, `val_share` of each class is held out by the seed.
+
+    Raises:
+        DataError: A split lacks one of the labels.
+    """
     train = [sample for sample in samples if sample.split == "train"]
     val = [sample for sample in samples if sample.split == "val"]
     unsplit = [sample for sample in samples if not sample.split]

@@ -7,13 +7,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import keras
 
 from aiface_evaluation.dataset import Sample, check_files, read_samples
-from aiface_evaluation.errors import DataError
 from aiface_export.checkpoint_record import CheckpointRecord, commands_of
 
 from ..checkpoint import has_bfloat16
@@ -45,10 +43,8 @@ def train_reference_resnet(
         The `.keras` file.
 
     Raises:
-        DataError: The data or the recipe cannot be used.
+        DataError: The data cannot be used.
     """
-    if min(recipe.evaluations, recipe.samples // recipe.batch_size // max(1, recipe.evaluations)) < 1:
-        raise DataError(f"{recipe.samples} samples are less than one batch of {recipe.batch_size} an evaluation")
     samples = [sample for path in data for sample in read_samples(path)]
     train, val = train_and_val(samples, recipe.seed)
     check_files([*train, *val])
@@ -60,7 +56,7 @@ def train_reference_resnet(
     _save_in_float32(log.best_model(run), output / MODEL, recipe)
     training = {
         "commands": [*commands_of(data), *([command] if command else [])],
-        "recipe": {name: value for name, value in asdict(recipe).items() if name not in ("licence", "limits")},
+        "recipe": recipe.to_json(),
         "train_photos": Counter(sample.source for sample in train),
         "val_photos": Counter(sample.source for sample in val),
         "losses": log.losses,
@@ -82,19 +78,8 @@ def train_reference_resnet(
 def _train(train: Sequence[Sample], val: Sequence[Sample], run: Path, recipe: ReferenceRecipe) -> RunLog:
     """Fit a new network, or go on from the state in `run`; return what was measured."""
     steps = recipe.samples // recipe.batch_size // recipe.evaluations
-    sampler = EpochSampler(
-        list(
-            PairedSampler(
-                train,
-                steps * recipe.evaluations * recipe.batch_size,
-                reconstructions=0.0,
-                weak=recipe.augmentation.weak,
-                weak_pairs=recipe.augmentation.weak_pairs,
-                seed=recipe.seed,
-            )
-        ),
-        recipe.evaluations,
-    )
+    count = steps * recipe.evaluations * recipe.batch_size
+    sampler = EpochSampler(list(PairedSampler.from_recipe(train, recipe, count)), recipe.evaluations)
     _new_model(recipe).fit(
         train_loader(train, sampler, recipe),
         epochs=recipe.evaluations,

@@ -1,4 +1,4 @@
-"""AI twins of real photos: the same content, light and camera, with a decoder's traces.
+"""Reconstruction pairs: a real photo, and AI with the same content, light and camera, with a decoder's traces.
 
 A classifier that only ever sees diffusion portraits against snapshots learns style. A real photo that went through an
 autoencoder differs from its original in nothing but what a generator's decoder leaves (Rajan et al., "Aligned Datasets
@@ -28,22 +28,22 @@ from .small_autoencoder import load_small_autoencoder
 from .taef2 import load_taef2
 
 _MULTIPLE = 8  # sides that every autoencoder here can shrink
-_TONE = 16  # pixels: what is coarser than about this is tone, not trace
+_COARSE = 16  # pixels: what is coarser than about this is a shift of colours, not a trace
 
 
-def load_autoencoder(place: Path) -> nn.Module:
-    """TAEF2's folder, or a file of `aiface-train autoencoder`.
+def load_autoencoder(path: Path) -> nn.Module:
+    """Load TAEF2's folder, or a file of `aiface-train autoencoder`.
 
     Raises:
         DataError: It is neither.
     """
-    return load_taef2(place) if place.is_dir() else load_small_autoencoder(place)
+    return load_taef2(path) if path.is_dir() else load_small_autoencoder(path)
 
 
 def reconstruct(network: nn.Module, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """One photo through an autoencoder, its tones kept.
+    """Pass a photo through an autoencoder, and keep its low-frequency colours.
 
-    An autoencoder with few channels shifts colours, which would tell twin from original without any trace; so what is
+    An autoencoder with few channels shifts colours, which would tell the two apart without any trace; so what is
     coarser than 16 pixels is taken from the original.
 
     Args:
@@ -56,19 +56,21 @@ def reconstruct(network: nn.Module, photo: NDArray[np.uint8]) -> NDArray[np.uint
     pixels = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None] / 255
     fed = pixels.to(next(network.parameters()).dtype).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        made = network(fed).float()
-        made = (made + _tone(pixels - made)).clamp(0, 1)
-    twin: NDArray[np.uint8] = (made[0].permute(1, 2, 0) * 255).round().byte().numpy()
-    return twin
+        decoded = network(fed).float()
+        decoded = (decoded + _low_frequencies(pixels - decoded)).clamp(0, 1)
+    reconstruction: NDArray[np.uint8] = (decoded[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    return reconstruction
 
 
-def _tone(image: torch.Tensor) -> torch.Tensor:
-    coarse = functional.adaptive_avg_pool2d(image, (max(1, image.shape[2] // _TONE), max(1, image.shape[3] // _TONE)))
+def _low_frequencies(image: torch.Tensor) -> torch.Tensor:
+    coarse = functional.adaptive_avg_pool2d(
+        image, (max(1, image.shape[2] // _COARSE), max(1, image.shape[3] // _COARSE))
+    )
     return functional.interpolate(coarse, image.shape[2:], mode="bicubic")
 
 
 def _cut(photo: Image.Image, size: int) -> Image.Image:
-    """Shrunk to a shorter side of `size`, if it is larger, and cut to sides that the encoders can shrink."""
+    """Shrink to a shorter side of `size`, if it is larger, and cut to sides that the encoders can shrink."""
     if min(photo.size) > size:
         photo = photo.resize(
             [max(size, round(side * size / min(photo.size))) for side in photo.size], Image.Resampling.LANCZOS
@@ -87,9 +89,9 @@ def write_reconstructions(
     per_source: int = 400,
     command: str = "",
 ) -> Path:
-    """Write real train photos and their AI twins, one by each autoencoder, as PNG, with a manifest for `read_samples`.
+    """Write real train photos and their reconstructions, one by each autoencoder, as PNG with a manifest.
 
-    Twins that are there already are kept, so a run that was cut off goes on where it was.
+    Reconstructions that are there already are kept, so a run that was cut off goes on where it was.
 
     Args:
         samples: Labelled photos.
@@ -107,7 +109,7 @@ def write_reconstructions(
         DataError: There is no real photo to train on, or an autoencoder cannot be used.
     """
     reals = _first_reals(samples, per_source)
-    networks = {place.stem: load_autoencoder(place) for place in autoencoders}
+    networks = {path.stem: load_autoencoder(path) for path in autoencoders}
     if len(networks) < len(autoencoders):
         raise DataError("two autoencoders have the same name; rename one")
     output.mkdir(parents=True, exist_ok=True)
@@ -120,10 +122,10 @@ def write_reconstructions(
             _save(photo, original)
         rows.append((original.name, "real", "train", sample.source, "", ""))
         for maker, network in networks.items():
-            twin = output / f"{name}-{maker}.png"
-            if not twin.exists():
-                _save(Image.fromarray(reconstruct(network, np.asarray(photo))), twin)
-            rows.append((twin.name, "ai", "train", f"twins-{maker}", maker, original.name))
+            reconstruction = output / f"{name}-{maker}.png"
+            if not reconstruction.exists():
+                _save(Image.fromarray(reconstruct(network, np.asarray(photo))), reconstruction)
+            rows.append((reconstruction.name, "ai", "train", f"reconstructions-{maker}", maker, original.name))
     manifest = output / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "label", "split", "source", "generator", "original"), *rows])
@@ -140,7 +142,7 @@ def _first_reals(samples: Sequence[Sample], per_source: int) -> list[Sample]:
             seen[sample.source] += 1
             reals.append(sample)
     if not reals:
-        raise DataError("no real photos of the train split to make twins of")
+        raise DataError("no real photos of the train split to reconstruct")
     return reals
 
 

@@ -1,4 +1,4 @@
-"""Small autoencoders that are trained here, so that twins carry the traces of more than one decoder.
+"""Small autoencoders that are trained here, so that reconstructions carry the traces of more than one decoder.
 
 What a generator leaves in a picture comes from how its decoder enlarges (Zhang et al., "Detecting and Simulating
 Artifacts in GAN Fake Images", 2019) and from what its loss lets it make up. So these differ in both: four ways of
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +23,8 @@ from aiface_evaluation.dataset import Sample
 from aiface_evaluation.errors import DataError
 from aiface_runtime.images import load_rgb
 
-Upsampling = Literal["nearest", "bilinear", "transposed", "pixel_shuffle"]
-UPSAMPLINGS: tuple[Upsampling, ...] = get_args(Upsampling)
+from ..choices import FACTORS, UPSAMPLINGS, Upsampling
+
 _CROP, _BATCH, _SMALLEST = 96, 8, 128
 _LEARNING_RATE = 2e-3
 _CRITIC_FROM = 0.4  # of the run: a critic of noise would only unsettle it
@@ -34,7 +34,7 @@ _GRADIENT_WEIGHT = 1.0
 
 @dataclass(frozen=True)
 class Design:
-    """What tells one small autoencoder from another.
+    """The shape of a small autoencoder.
 
     Attributes:
         upsampling: How each stage of the decoder enlarges.
@@ -54,16 +54,16 @@ class Design:
     def __post_init__(self) -> None:
         if self.upsampling not in UPSAMPLINGS:
             raise DataError(f"upsampling {self.upsampling!r}: one of {', '.join(UPSAMPLINGS)}")
-        if self.factor not in (4, 8):
-            raise DataError(f"factor {self.factor}: 4 or 8")
+        if self.factor not in FACTORS:
+            raise DataError(f"factor {self.factor}: one of {', '.join(map(str, FACTORS))}")
 
 
 class SmallAutoencoder(nn.Module):
     """RGB `[N, 3, H, W]` in [0, 1], sides multiples of `design.factor`, to the same.
 
     Args:
-        design: Its shape.
-        command: What made its weights.
+        design: The shape.
+        command: The command that made the weights.
     """
 
     def __init__(self, design: Design, command: str = "") -> None:
@@ -148,9 +148,9 @@ def train_autoencoder(
         design: What to train.
         file: The `.pt` to write.
         progress: Wraps an iterable of steps to show how far it is.
-        steps: Of 8 crops of 96 px each.
-        seed: Of the weights and the crops.
-        command: What the user typed, for the record of the runs that use its twins.
+        steps: Number of steps, of 8 crops of 96 px each.
+        seed: Random seed of the weights and the crops.
+        command: What the user typed, for the record of the runs that use its reconstructions.
 
     Returns:
         `file`.
@@ -165,18 +165,17 @@ def train_autoencoder(
     rng = np.random.default_rng(seed)
     network, critic = SmallAutoencoder(design), _critic()
     optimizer = torch.optim.AdamW(network.parameters(), _LEARNING_RATE, weight_decay=1e-4)
-    against = torch.optim.AdamW(critic.parameters(), _LEARNING_RATE / 4, betas=(0.5, 0.9))
+    critic_optimizer = torch.optim.AdamW(critic.parameters(), _LEARNING_RATE / 4, betas=(0.5, 0.9))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, eta_min=_LEARNING_RATE / 20)
     for step in progress(range(steps)):
         photos = torch.stack([_random_crop(paths[rng.integers(len(paths))], rng) for _ in range(_BATCH)])
-        made = network(photos)
-        loss = functional.l1_loss(made, photos) + _GRADIENT_WEIGHT * _edge_loss(made, photos)
+        reconstructed = network(photos)
+        loss = functional.l1_loss(reconstructed, photos) + _GRADIENT_WEIGHT * _edge_loss(reconstructed, photos)
         if design.critic and step > _CRITIC_FROM * steps:
-            against.zero_grad()
-            hinge = functional.relu(1 - critic(photos)).mean() + functional.relu(1 + critic(made.detach())).mean()
-            hinge.backward()  # type: ignore[no-untyped-call]
-            against.step()
-            loss = loss - _CRITIC_WEIGHT * critic(made).mean()
+            critic_optimizer.zero_grad()
+            _hinge_loss(critic(photos), critic(reconstructed.detach())).backward()  # type: ignore[no-untyped-call]
+            critic_optimizer.step()
+            loss = loss - _CRITIC_WEIGHT * critic(reconstructed).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -187,7 +186,7 @@ def train_autoencoder(
 
 
 def load_small_autoencoder(file: Path) -> SmallAutoencoder:
-    """What `train_autoencoder` saved.
+    """Load what `train_autoencoder` saved.
 
     Raises:
         DataError: It is missing or something else.
@@ -202,7 +201,7 @@ def load_small_autoencoder(file: Path) -> SmallAutoencoder:
 
 
 def _random_crop(path: Path, rng: np.random.Generator) -> torch.Tensor:
-    """From a photo at a random scale, so that the decoder learns fine and coarse texture alike."""
+    """Cut from a photo at a random scale, so that the decoder learns fine and coarse texture alike."""
     photo = Image.fromarray(load_rgb(path))
     shorter = int(rng.integers(_SMALLEST, max(_SMALLEST + 1, min(photo.size) + 1)))
     scale = shorter / min(photo.size)
@@ -212,6 +211,10 @@ def _random_crop(path: Path, rng: np.random.Generator) -> torch.Tensor:
     return torch.from_numpy(pixels.transpose(2, 0, 1) / np.float32(255))
 
 
-def _edge_loss(made: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
-    across = functional.l1_loss(made.diff(dim=3), photos.diff(dim=3))
-    return across + functional.l1_loss(made.diff(dim=2), photos.diff(dim=2))
+def _hinge_loss(real: torch.Tensor, reconstructed: torch.Tensor) -> torch.Tensor:
+    return functional.relu(1 - real).mean() + functional.relu(1 + reconstructed).mean()
+
+
+def _edge_loss(reconstructed: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
+    across = functional.l1_loss(reconstructed.diff(dim=3), photos.diff(dim=3))
+    return across + functional.l1_loss(reconstructed.diff(dim=2), photos.diff(dim=2))

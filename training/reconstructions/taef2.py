@@ -67,12 +67,12 @@ def _decoder() -> nn.Sequential:
 
 
 def load_taef2(folder: Path) -> nn.Module:
-    """TAEF2 (tiny autoencoder of FLUX.2's latent space) as one network from RGB to RGB, both in [0, 1].
+    """Load TAEF2 (tiny autoencoder of FLUX.2's latent space) as one network from RGB to RGB, both in [0, 1].
 
     diffusers' `AutoencoderTiny` does not fit these files: their blocks at 1/8 size have a pooled branch.
 
     Args:
-        folder: With `encoder.pth` and `decoder.pth`.
+        folder: Holds `encoder.pth` and `decoder.pth`.
 
     Raises:
         DataError: The files are missing or of another network.

@@ -16,7 +16,7 @@ _BANDS = 8
 
 
 def file_features(data: bytes) -> Features:
-    """Facts of an encoded photo without a look at its pixels.
+    """Return features of an encoded photo that need no look at its pixels.
 
     Returns:
         float64 `[10]`: bytes, bytes a pixel, width, height, aspect ratio, mean step of the first and of the last JPEG
@@ -35,7 +35,7 @@ def file_features(data: bytes) -> Features:
 
 
 def encoded_features(image: Image.Image) -> Features:
-    """Facts of a picture that has no file.
+    """Return features of a picture that has no file.
 
     Returns:
         float64 `[3]`: width, height, and its bytes when saved by one fixed encoder (JPEG 90, 4:4:4).
@@ -44,23 +44,23 @@ def encoded_features(image: Image.Image) -> Features:
 
 
 def content_features(image: Image.Image) -> Features:
-    """How busy a photo is when it is so small that nothing of its file can show.
+    """Return how busy a photo is when it is so small that nothing of its file can show.
 
     Returns:
-        float64 `[3]`, those of `saved_facts` at 48 x 48 px.
+        float64 `[3]`, those of `encoded_features` at 48 x 48 px.
     """
     return encoded_features(image.resize((_SMALL, _SMALL), Image.Resampling.BOX))
 
 
 def encoded(image: Image.Image, quality: int, subsampling: int) -> bytes:
-    """As a JPEG file without anything but the picture."""
+    """Return a JPEG file that holds nothing but the picture."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=subsampling)
     return buffer.getvalue()
 
 
 def grid_traces(image: Image.Image) -> Features:
-    """How strongly a block codec's grid shows, along either axis, at its own size and at any other.
+    """Return how strongly a block codec's grid shows, along either axis, at its own size and at any other.
 
     The mean absolute difference of neighbouring columns (rows) jumps where blocks meet (Fan and de Queiroz,
     "Identification of bitmap compression history", 2003). Its largest phase over its mean tells a grid of 8; a photo
@@ -74,16 +74,18 @@ def grid_traces(image: Image.Image) -> Features:
 
 
 def _grid(profile: Features) -> Features:
-    whole = profile[: len(profile) // 8 * 8].reshape(-1, 8).mean(axis=0)
+    by_phase = profile[: len(profile) // 8 * 8].reshape(-1, 8).mean(axis=0)
     smooth = np.convolve(profile, np.full(9, 1 / 9), mode="same")
     spectrum = np.abs(np.fft.rfft((profile - smooth)[4:-4]))
     count = len(profile) - 8
     peaks = spectrum[count // 32 : count // 4 + 1]
-    return np.array([whole.max() / max(whole.mean(), 1e-9), whole.argmax(), peaks.max() / max(spectrum.mean(), 1e-9)])
+    return np.array(
+        [by_phase.max() / max(by_phase.mean(), 1e-9), by_phase.argmax(), peaks.max() / max(spectrum.mean(), 1e-9)]
+    )
 
 
 def spectrum_traces(image: Image.Image) -> Features:
-    """How much there is of each fineness, in brightness and in colour.
+    """Return how much there is of each fineness, in brightness and in colour.
 
     The finest bands tell how large a photo once was and how its colour was sub-sampled. They also tell what is
     depicted, how sharp the camera was, and what a generator's decoder left: which of these, only a planted difference

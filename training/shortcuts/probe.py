@@ -1,18 +1,20 @@
-"""The leak test: can the label be told from facts of the file, before and after the random chain?
+"""The shortcut test: can the label be told from features of the file, before and after the augmentation?
 
-A gradient-boosted classifier is given nothing but facts. Of the raw files they give the label away, because every
-source has its own size and codec. Of what a network is fed they should not; but what is left may be the depicted scene
-(a plain backdrop takes few bytes) as well as the file. So the same is asked with planted labels: for each photo a coin
-decides how it is encoded or how large it is, whatever it shows. What a planted label scores is the file's alone.
+A gradient-boosted classifier is given nothing but such features. Of the raw files they give the label away, because
+every source has its own size and codec. Of what a network is fed they should not; but what is left may be the depicted
+scene (a plain backdrop takes few bytes) as well as the file. So the same is asked with planted labels, assigned by a
+hash of the file name: each photo is encoded or shrunk in one of two ways, whatever it shows. What a planted label
+scores is the file's alone.
 """
 
 from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +25,12 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from torch.utils.data import DataLoader, Dataset
 
 from aiface_evaluation.dataset import Sample
+from aiface_evaluation.types import Progress
 from aiface_runtime.images import load_rgb
 
 from ..data.augmentation import Augmentation
 from ..data.sampling import PairedSampler, SampledExample
-from ..recipe import Recipe
+from ..recipe import BaseRecipe
 from .file_features import (
     Features,
     content_features,
@@ -39,68 +42,99 @@ from .file_features import (
 )
 
 LABEL, CODEC, SIZE = "label", "planted codec", "planted size"
-RAW, CONTENT = "raw files: facts of the file", "raw files: bytes at 48 px"
+RAW, CONTENT = "raw files: file features", "raw files: bytes at 48 px"
 FED, GRID, SPECTRUM = "fed: size and bytes", "fed: traces of a codec's grid", "fed: spectrum"
+_KINDS = (RAW, CONTENT, FED, GRID, SPECTRUM)
 _SHRUNK = 2 / 3
+_FOLDS, _LEARNING_RATE = 5, 0.05
+_RESAMPLES, _ENDS = 200, (0.025, 0.975)
+
+Rows: TypeAlias = dict[str, dict[str, Features]]
+
+
+@dataclass(frozen=True)
+class Auc:
+    """How well one kind of features tells one label.
+
+    Attributes:
+        auc: Area under the ROC curve, cross-validated; 0.5 is chance.
+        low: Lower end of its 95 % bootstrap interval.
+        high: Upper end of it.
+    """
+
+    auc: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ShortcutReport:
+    """What the shortcut test measured.
+
+    Attributes:
+        samples: Examples that were sampled.
+        photos: Different photos among them.
+        auc: By label (`label`, `planted codec`, `planted size`), then by kind of features.
+    """
+
+    samples: int
+    photos: int
+    auc: Mapping[str, Mapping[str, Auc]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON takes it, each AUC as `[auc, low, high]`."""
+        auc = {
+            case: {name: [value.auc, value.low, value.high] for name, value in row.items()}
+            for case, row in self.auc.items()
+        }
+        return {"samples": self.samples, "photos": self.photos, "auc": auc}
 
 
 def probe_shortcuts(
-    samples: Sequence[Sample], recipe: Recipe, progress: Callable[[Iterable[Any]], Iterable[Any]], *, count: int
-) -> dict[str, Any]:
-    """How well facts tell labels apart, by draws as a run makes them.
+    samples: Sequence[Sample], recipe: BaseRecipe, progress: Progress, *, count: int, iterations: int = 100
+) -> ShortcutReport:
+    """Measure how well features of the file tell labels apart, on examples as a run samples them.
 
     Args:
         samples: The train split.
-        recipe: Whose chain and seed are used; twins are not drawn.
+        recipe: Gives the augmentation and the seed; reconstructions are not sampled.
         progress: Wraps an iterable to show how far it is.
-        count: Draws, an even number.
-
-    Returns:
-        `samples`, and in `auc` for each of `label`, `planted codec` and `planted size` and for each kind of facts a
-        list of the AUC and of its 95 % interval's ends; 0.5 is chance.
+        count: Examples, an even number.
+        iterations: Trees of each gradient-boosted classifier.
     """
-    augmentation = recipe.augmentation
-    draws = list(
-        PairedSampler(
-            samples,
-            count,
-            reconstructions=0.0,
-            weak=augmentation.weak,
-            weak_pairs=augmentation.weak_pairs,
-            seed=recipe.seed,
-        )
-    )
-    drawn = _Drawn(samples, augmentation)
-    loader = DataLoader(drawn, batch_size=None, sampler=draws, num_workers=os.cpu_count() or 1, collate_fn=_as_is)
-    rows: list[dict[str, dict[str, Features]]] = list(progress(loader))
-    photos = np.array([draw.sample for draw in draws])
-    found = {}
-    for case in drawn.cases:
-        target = np.array([_target(samples[draw.sample], case) for draw in draws])
-        found[case] = {
-            name: _auc(np.stack([row[case][name] for row in rows]), target, photos, recipe.seed)
-            for name in (RAW, CONTENT, FED, GRID, SPECTRUM)
+    examples = list(PairedSampler.from_recipe(samples, recipe, count))
+    features = _ExampleFeatures(samples, recipe.augmentation)
+    loader = DataLoader(features, batch_size=None, sampler=examples, num_workers=os.cpu_count() or 1, collate_fn=_as_is)
+    rows: list[Rows] = list(progress(loader))
+    photos = np.array([example.sample for example in examples])
+    auc: dict[str, dict[str, Auc]] = {}
+    for case in _FILES:
+        target = np.array([_target(samples[index], case) for index in photos])
+        auc[case] = {
+            kind: _auc(np.stack([row[case][kind] for row in rows]), target, photos, recipe.seed, iterations)
+            for kind in _KINDS
         }
-    return {"samples": count, "auc": found}
+    return ShortcutReport(count, len(set(photos.tolist())), auc)
 
 
-class _Drawn(Dataset[dict[str, dict[str, Features]]]):
-    """Facts of photos, raw and fed, as they are and as planted."""
+class _ExampleFeatures(Dataset[Rows]):
+    """Features of examples, raw and as fed, of the files as they are and as planted."""
 
     def __init__(self, samples: Sequence[Sample], augmentation: Augmentation) -> None:
-        self._samples, self._chain = samples, augmentation
-        self.cases: dict[str, Callable[[Path, bool], bytes]] = {LABEL: _as_it_is, CODEC: _by_codec, SIZE: _by_size}
+        self._samples, self._augmentation = samples, augmentation
 
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, draw: SampledExample) -> dict[str, dict[str, Features]]:
-        sample = self._samples[draw.sample]
-        return {case: self._facts(file(sample.path, _target(sample, case)), draw) for case, file in self.cases.items()}
+    def __getitem__(self, example: SampledExample) -> Rows:
+        sample = self._samples[example.sample]
+        return {
+            case: self._features(file(sample.path, _target(sample, case)), example) for case, file in _FILES.items()
+        }
 
-    def _facts(self, data: bytes, draw: SampledExample) -> dict[str, Features]:
+    def _features(self, data: bytes, example: SampledExample) -> dict[str, Features]:
         photo = Image.fromarray(load_rgb(data))
-        fed = self._chain(photo, np.random.default_rng(draw.seed), weak=draw.weak)
+        fed = self._augmentation(photo, np.random.default_rng(example.seed), weak=example.weak)
         return {
             RAW: file_features(data),
             CONTENT: content_features(photo),
@@ -115,16 +149,16 @@ def _as_is(row: Any) -> Any:
 
 
 def _target(sample: Sample, case: str) -> bool:
-    """The label, or a coin that falls the same way for every draw of a photo."""
+    """Return the label, or a planted one: a hash of the file's name, the same for every example of a photo."""
     return bool(sample.target) if case == LABEL else bool(zlib.crc32(f"{case}/{sample.path.name}".encode()) & 1)
 
 
-def _as_it_is(path: Path, _: bool) -> bytes:
+def _unchanged(path: Path, _: bool) -> bytes:
     return path.read_bytes()
 
 
-def _by_codec(path: Path, poorly: bool) -> bytes:
-    return encoded(Image.fromarray(load_rgb(path)), *((60, 2) if poorly else (95, 0)))
+def _by_codec(path: Path, coarse: bool) -> bytes:
+    return encoded(Image.fromarray(load_rgb(path)), *((60, 2) if coarse else (95, 0)))
 
 
 def _by_size(path: Path, shrunk: bool) -> bytes:
@@ -134,31 +168,32 @@ def _by_size(path: Path, shrunk: bool) -> bytes:
     return encoded(photo, 85, 2)
 
 
-def _auc(features: Features, target: NDArray[np.bool_], photos: NDArray[np.int_], seed: int) -> list[float]:
-    """Cross-validated, with all draws of a photo in one fold, lest the photo itself be recognised."""
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
-    classifier = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.05, random_state=seed)
+_FILES: dict[str, Callable[[Path, bool], bytes]] = {LABEL: _unchanged, CODEC: _by_codec, SIZE: _by_size}
+
+
+def _auc(features: Features, target: NDArray[np.bool_], photos: NDArray[np.int_], seed: int, iterations: int) -> Auc:
+    """Cross-validate with all examples of a photo in one fold, lest the photo itself be recognised."""
+    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
+    classifier = HistGradientBoostingClassifier(max_iter=iterations, learning_rate=_LEARNING_RATE, random_state=seed)
     scores = cross_val_predict(classifier, features, target, groups=photos, cv=folds, method="predict_proba")[:, 1]
-    return [float(roc_auc_score(target, scores)), *_interval(target, scores, photos, seed)]
+    return Auc(float(roc_auc_score(target, scores)), *_interval(target, scores, photos, seed))
 
 
-def _interval(
-    target: NDArray[np.bool_], scores: Features, photos: NDArray[np.int_], seed: int, times: int = 200
-) -> tuple[float, float]:
-    """95 % of bootstrap resamples of photos, not of draws, which are not independent."""
+def _interval(target: NDArray[np.bool_], scores: Features, photos: NDArray[np.int_], seed: int) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval over photos, not over examples, which are not independent."""
     rng = np.random.default_rng(seed)
     _, group = np.unique(photos, return_inverse=True)
-    many = int(group.max()) + 1
-    weights = (rng.multinomial(many, np.full(many, 1 / many))[group] for _ in range(times))
-    low, high = np.quantile([roc_auc_score(target, scores, sample_weight=weight) for weight in weights], [0.025, 0.975])
+    total = int(group.max()) + 1
+    weights = (rng.multinomial(total, np.full(total, 1 / total))[group] for _ in range(_RESAMPLES))
+    low, high = np.quantile([roc_auc_score(target, scores, sample_weight=weight) for weight in weights], _ENDS)
     return float(low), float(high)
 
 
-def as_text(report: dict[str, Any]) -> str:
-    """The report as an aligned table of AUCs."""
-    auc = report["auc"]
-    lines = [f"{'AUC (95 %)':32}" + "".join(f"{case:>21}" for case in auc)]
-    for name in auc[LABEL]:
-        cells = (f"{value:.3f} ({low:.2f}-{high:.2f})" for value, low, high in (auc[case][name] for case in auc))
-        lines.append(f"{name:32}" + "".join(f"{cell:>21}" for cell in cells))
+def as_text(report: ShortcutReport) -> str:
+    """Return the report as an aligned table of AUCs."""
+    lines = [f"{'AUC (95 %)':32}" + "".join(f"{case:>21}" for case in report.auc)]
+    for kind in _KINDS:
+        values = [row[kind] for row in report.auc.values()]
+        cells = (f"{value.auc:.3f} ({value.low:.2f}-{value.high:.2f})" for value in values)
+        lines.append(f"{kind:32}" + "".join(f"{cell:>21}" for cell in cells))
     return "\n".join(lines)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -20,17 +17,14 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from aiface_evaluation.dataset import Sample, read_samples
 from aiface_evaluation.errors import DataError
 from aiface_export.cli import main as export
 from aiface_runtime import Classifier
 from aiface_training.cli import main
-from aiface_training.data.augmentation import Augmentation
-from aiface_training.data.sampling import PairedSampler
-from aiface_training.data.splits import train_and_val
 
 # transformers' Trainer and the exporters warn of their own futures.
 pytestmark = [
+    pytest.mark.torch,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -66,7 +60,7 @@ def recipe(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def swin(tmp_path: Path) -> Path:
-    """A local checkpoint of the seed's architecture, small, with three classes of its own."""
+    """A local checkpoint of Swin, small, with three classes of its own."""
     folder = tmp_path / "swin"
     torch.manual_seed(0)
     config = SwinConfig(image_size=64, embed_dim=24, depths=[1, 1], num_heads=[2, 4], window_size=4, num_labels=3)
@@ -75,6 +69,7 @@ def swin(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_finetune_evaluate_export_predict(
     painted: Path, swin: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,8 +81,8 @@ def test_finetune_evaluate_export_predict(
     assert json.loads((run / "config.json").read_text())["id2label"] == {"0": "real", "1": "ai"}
 
     assert main(["evaluate", str(run), str(painted), "-o", str(run / "evaluation.json")]) == 0
-    figures = json.loads((run / "evaluation.json").read_text())["splits"]["val"]
-    overall = figures["conditions"]["clean"]["overall"]
+    metrics = json.loads((run / "evaluation.json").read_text())["splits"]["val"]
+    overall = metrics["conditions"]["clean"]["overall"]
     assert overall["auc"] > 0.9, "a missing colour is easy"
     for file_name in ("evaluation.md", "evaluation-reliability.png", "evaluation-roc.png", "evaluation-generators.png"):
         assert (run / file_name).stat().st_size > 1000
@@ -98,7 +93,7 @@ def test_finetune_evaluate_export_predict(
         document = classifier.manifest.document
         assert document["operating_points"].keys() == {"balanced", "low_false_alarm", "high_recall"}
         assert document["training"]["commands"][0].startswith("aiface-train finetune")
-        assert document["evaluation"]["splits"]["val"] == figures
+        assert document["evaluation"]["splits"]["val"] == metrics
     card, page = file.with_suffix(".md").read_text(), (run / "evaluation.md").read_text()
     tables = [line for line in page.splitlines() if line.startswith("|")]
     assert f"{overall['auc']:.3f}" in page
@@ -108,7 +103,7 @@ def test_finetune_evaluate_export_predict(
     assert main(["evaluate", str(file), str(painted), "--format", "json"]) == 0
     again = json.loads(capsys.readouterr().out.partition("{")[2].join(["{", ""]))
     for condition, found in again["splits"]["val"]["conditions"].items():
-        expected = figures["conditions"][condition]
+        expected = metrics["conditions"][condition]
         assert found["overall"]["auc"] == pytest.approx(expected["overall"]["auc"], abs=1e-3)
         assert found["overall"]["points"] == expected["overall"]["points"], "thresholds came along"
     assert "For tests." in card
@@ -133,7 +128,7 @@ def test_a_run_that_was_cut_off_goes_on(
         return {"tpr_at_1_fpr": 0.5}
 
     with monkeypatch.context() as patch:
-        patch.setattr("aiface_training.finetune._metrics", lambda _: fail_at_the_second)
+        patch.setattr("aiface_training.finetune.make_metrics", lambda _: fail_at_the_second)
         with pytest.raises(PowerCutError):
             main(command)
     assert [path.name for path in (tmp_path / "run" / "run").glob("checkpoint-*")] == ["checkpoint-12"]
@@ -186,66 +181,6 @@ def test_the_shared_backbone_fits(shared_data: Path) -> None:
     with torch.inference_mode():
         model.eval()(**processor(photos, return_tensors="pt"))
     assert float(torch.stack(seen).median()) < 0.2
-
-
-def test_the_chain_makes_one_size_and_repeats_with_its_seed(painted: Path) -> None:
-    augmentation = Augmentation(size=64)
-    for path in sorted((painted / "val" / "real").iterdir()):
-        with Image.open(path) as photo:
-            made = [augmentation(photo.convert("RGB"), np.random.default_rng(seed)) for seed in (1, 1, 2)]
-            weak = augmentation(photo.convert("RGB"), np.random.default_rng(1), weak=True)
-        assert {image.size for image in (*made, weak)} == {(64, 64)}
-        assert made[0].tobytes() == made[1].tobytes()
-        assert made[0].tobytes() != made[2].tobytes()
-
-
-def test_draws_are_balanced_by_label_and_softened_by_source() -> None:
-    counts = {("real", "a"): 900, ("real", "b"): 100, ("ai", "c"): 25}
-    samples = [
-        Sample(Path(f"{source}{n}"), label, source) for (label, source), many in counts.items() for n in range(many)
-    ]
-    drawn = Counter(
-        (samples[draw.sample].label, samples[draw.sample].source)
-        for draw in PairedSampler(samples, 4000, reconstructions=0.5, weak=1.0, weak_pairs=(1.0, 1.0), seed=1)
-    )
-    assert drawn["ai", "c"] == 2000
-    assert drawn["real", "a"] == pytest.approx(1500, rel=0.1)  # three times b's, the square root of nine times as many
-    assert drawn["real", "b"] == pytest.approx(500, rel=0.1)
-
-
-def test_a_twin_comes_with_its_original_under_the_same_chain() -> None:
-    reals = [Sample(Path(f"r{n}"), "real", "r") for n in range(20)]
-    reconstructions = [Sample(Path(f"t{n}"), "ai", "t", original=Path(f"r{n}")) for n in range(10)]
-    samples = [*reals, *reconstructions, *(Sample(Path(f"a{n}"), "ai", "a") for n in range(10))]
-    draws = list(PairedSampler(samples, 4000, reconstructions=0.4, weak=0.0, weak_pairs=(0.5, 0.0), seed=1))
-    assert draws == list(PairedSampler(samples, 4000, reconstructions=0.4, weak=0.0, weak_pairs=(0.5, 0.0), seed=1))
-    pairs = [pair for pair in zip(draws[::2], draws[1::2], strict=True) if samples[pair[0].sample].original]
-    assert len(pairs) == pytest.approx(800, rel=0.1)
-    assert all(samples[twin.sample].original == samples[real.sample].path for twin, real in pairs)
-    assert all(twin[1:] == real[1:] for twin, real in pairs)
-    assert sum(draw.weak for draw in draws) == 2 * sum(twin.weak for twin, _ in pairs), "only pairs are gentle"
-    early, late = (sum(twin.weak for twin, _ in half) for half in (pairs[:400], pairs[400:]))
-    assert early > 1.5 * late > 0
-
-
-def test_reading_manifests_and_folders(painted: Path, tmp_path: Path) -> None:
-    samples = read_samples(painted)
-    kinds = {(sample.split, sample.label) for sample in samples}
-    assert kinds == {("train", "real"), ("train", "ai"), ("val", "real"), ("val", "ai")}
-    assert read_samples(painted / "train")[0].split == ""
-    held_in, held_out = train_and_val(read_samples(painted / "train"), seed=1)
-    assert not {sample.path for sample in held_in} & {sample.path for sample in held_out}
-    assert {sample.label for sample in held_out} == {"real", "ai"}
-    manifest = tmp_path / "manifest.csv"
-    with manifest.open("w", newline="") as file:
-        csv.writer(file).writerows([("path", "label"), ("a.jpg", "real"), ("b.jpg", "painting")])
-    for place, says in (
-        (manifest, "painting"),
-        (tmp_path / "none", "no such"),
-        (painted / "val" / "ai", "real/ and ai/"),
-    ):
-        with pytest.raises(DataError, match=says):
-            read_samples(place)
 
 
 @pytest.mark.parametrize("command", [["finetune", "nowhere", "-o", "out"], ["evaluate", "nowhere", "nowhere"]])

@@ -30,6 +30,8 @@ with warnings.catch_warnings():
 
 # The frameworks warn of their own futures.
 pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -51,7 +53,7 @@ seed = 1
 licence = "Apache-2.0"
 limits = "For tests."
 [augmentation]
-style = 0.0
+colour_jitter = 0.0
 """
 
 

@@ -1,83 +1,48 @@
-"""What a file's facts tell of the label: of raw photos a lot, of what a network is fed next to nothing."""
+"""What features of a file tell of the label: of raw photos a lot, of what a network is fed next to nothing."""
 
 from __future__ import annotations
 
-import io
 import json
-import math
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from aiface_training.cli import main
-from aiface_training.shortcuts.file_features import (
-    encoded,
-    encoded_features,
-    file_features,
-    grid_traces,
-    spectrum_traces,
-)
 from aiface_training.shortcuts.probe import CODEC, CONTENT, FED, GRID, LABEL, RAW, SIZE, SPECTRUM
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # loaders fork workers beside PyTorch's threads
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # loaders fork workers beside PyTorch's threads
+]
+
+# The lowest AUC that a shortcut which is there must be able to have, the highest that a hidden one may have. The label
+# is told less surely than what is planted: the FFHQ photos and the StyleGAN fakes were encoded alike. How large a photo
+# was is blurred, not hidden.
+_SEEN = {(LABEL, RAW): 0.75, (CODEC, RAW): 0.9, (SIZE, RAW): 0.9}
+_HIDDEN = {
+    **{(case, kind): 0.6 for case in (LABEL, CODEC, SIZE) for kind in (FED, GRID)},
+    **{(case, CONTENT): 0.6 for case in (CODEC, SIZE)},  # a planted label says nothing of the scene
+    (CODEC, SPECTRUM): 0.65,
+    (SIZE, SPECTRUM): 0.77,
+}
 
 
-@pytest.fixture
-def photo(portrait: Path) -> Image.Image:
-    with Image.open(portrait) as image:
-        return image.convert("RGB").crop((100, 50, 324, 274))
-
-
-def test_facts_of_a_file(photo: Image.Image) -> None:
-    data = encoded(photo, 50, 2)
-    features = file_features(data)
-    assert features[:5].tolist() == [len(data), len(data) / 224**2, 224, 224, 1]
-    assert features[5] == pytest.approx(57.625), (
-        "the mean of the standard's luminance table, which is that of quality 50"
-    )
-    assert features[7:].tolist() == [2, 0, 0]
-    other = io.BytesIO()
-    exif = Image.Exif()
-    exif[0x010F] = "maker"
-    photo.save(other, "JPEG", quality=90, progressive=True, subsampling=0, exif=exif)
-    assert file_features(other.getvalue())[7:].tolist() == [0, 1, 1]
-    plain = io.BytesIO()
-    photo.save(plain, "PNG")
-    assert math.isnan(file_features(plain.getvalue())[5])
-    assert file_features(plain.getvalue())[7] == -1
-
-
-def test_traces_of_a_file_show_in_pixels(photo: Image.Image) -> None:
-    poor = Image.open(io.BytesIO(encoded(photo, 20, 2))).convert("RGB")
-    assert grid_traces(poor)[0] > 1.2 * grid_traces(photo)[0]
-    assert grid_traces(poor)[1] == 7, "blocks meet between the eighth column and the ninth"
-    coarse = Image.open(io.BytesIO(encoded(photo, 5, 2))).convert("RGB")
-    resized, plain = (image.resize((400, 400), Image.Resampling.BICUBIC) for image in (coarse, photo))
-    assert grid_traces(resized)[2] > 1.5 * grid_traces(plain)[2], "a grid of 14.3 px"
-    blurred = photo.resize((112, 112), Image.Resampling.BOX).resize(photo.size, Image.Resampling.BICUBIC)
-    assert spectrum_traces(blurred)[7] < spectrum_traces(photo)[7] - 1
-    assert encoded_features(blurred)[2] < encoded_features(photo)[2]
-    flat = Image.new("RGB", (64, 64), (10, 20, 30))
-    assert np.isfinite(np.concatenate([grid_traces(flat), spectrum_traces(flat)])).all()
-
-
-def test_the_chain_hides_the_file(shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Chance is 0.5 with a standard error of about 0.02 at 800 draws; such figures are in docs/training.md."""
-    file = tmp_path / "leaks.json"
-    assert main(["shortcuts", str(shared_data), "--samples", "800", "-o", str(file)]) == 0
-    assert "fed: size and bytes" in capsys.readouterr().out
-    auc = json.loads(file.read_text())["auc"]
-    found = {case: {name: figures[0] for name, figures in rows.items()} for case, rows in auc.items()}
-    # Not 0.9: the FFHQ photos and the StyleGAN fakes, half of the draws, were encoded alike.
-    assert found[LABEL][RAW] >= 0.75, "the leak that is to be hidden is there"
-    assert min(found[CODEC][RAW], found[SIZE][RAW]) >= 0.9, "and would be seen"
-    for case in (LABEL, CODEC, SIZE):
-        assert max(found[case][FED], found[case][GRID]) <= 0.6, case
-    assert max(found[CODEC][CONTENT], found[SIZE][CONTENT]) <= 0.6, "a coin says nothing of the scene"
-    assert found[CODEC][SPECTRUM] <= 0.65
-    assert found[SIZE][SPECTRUM] <= 0.77, "how large a photo was is blurred, not hidden"
+@pytest.mark.slow
+def test_the_augmentation_hides_the_file(shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the ends of the 95 % intervals, so that it does not hang on which photos lie there."""
+    file = tmp_path / "shortcuts.json"
+    command = ["shortcuts", str(shared_data), "--samples", "400", "--iterations", "25", "-o", str(file)]
+    assert main(command) == 0
+    table = capsys.readouterr().out
+    assert "fed: size and bytes" in table
+    report = json.loads(file.read_text())
+    measured = f"on {report['photos']} photos, {report['samples']} examples:\n{table}"
+    auc = report["auc"]
+    unseen = [key for key, low in _SEEN.items() if auc[key[0]][key[1]][2] < low]
+    assert not unseen, f"what is to be hidden should be there, {measured}"
+    shown = [key for key, high in _HIDDEN.items() if auc[key[0]][key[1]][1] > high]
+    assert not shown, f"should be hidden, {measured}"
+    assert report["photos"] <= report["samples"] == 400
 
 
 def test_wrong_data_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,51 @@
+"""The `aiface-train` command: one module a subcommand, of which none imports anything heavy before it runs."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+from aiface_evaluation.errors import DataError
+from aiface_export.errors import ExportError
+from aiface_runtime.errors import AifaceError
+
+from . import autoencoder, calibrate, evaluate, finetune, reconstructions, reference_resnet, shortcuts
+
+_COMMANDS = (finetune, reference_resnet, autoencoder, reconstructions, calibrate, evaluate, shortcuts)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; what it gives has `run`, the function of the subcommand."""
+    parser = argparse.ArgumentParser(prog="aiface-train", description="Fine-tune and evaluate detectors of AI faces.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        subparser = commands.add_parser(command.NAME, help=command.HELP)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand.
+
+    Returns:
+        0 when done, 1 when the data, the start or the model cannot be used; argparse exits with 2.
+    """
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    args.command = shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)])
+    try:
+        args.run(args)
+    except ImportError as error:
+        return _fail(f'{error}; install what training needs: pip install "aiface[export,train]"')
+    except (AifaceError, DataError, ExportError) as error:
+        # An error of a loader's worker brings its whole traceback along; its last line is the message.
+        return _fail(str(error).strip().splitlines()[-1])
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"aiface-train: {message}", file=sys.stderr)
+    return 1
