@@ -1,5 +1,5 @@
 # make run [IMAGES="a.jpg b.png"]   an answer about photos; without IMAGES about a portrait that matplotlib ships
-# make model                        the bundled model again, from ../shared (two hours on 2 cores)
+# make model                        the bundled model again, from ../shared (two hours on 2 cores; goes on where it was cut off)
 # make check                        ruff, mypy --strict and the unit tests of the runtime: under a minute once set up
 # make test                         ruff, mypy --strict and all tests
 # Each sets itself up in a virtual environment of its own under .venv/.
@@ -28,31 +28,8 @@ lint: .venv/test/.ready
 	.venv/test/bin/ruff format --check .
 	.venv/test/bin/mypy
 
-# glibc otherwise hands every tensor's memory back to the kernel and asks for it again: a third of the time of a step.
-# And a thread that waits for another one shall leave its core to the photos' loader instead of spinning.
-model: export MALLOC_MMAP_THRESHOLD_ = 8589934592
-model: export MALLOC_TRIM_THRESHOLD_ = 8589934592
-model: export OMP_WAIT_POLICY = PASSIVE
-model: TRAIN := .venv/test/bin/aiface-train
 model: .venv/test/.ready
-	$(TRAIN) autoencoder ../shared/data -o runs/autoencoders/ps4.pt --upsampling pixel_shuffle --factor 4 --latent 4 --critic --steps 1200 --seed 8
-	$(TRAIN) autoencoder ../shared/data -o runs/autoencoders/tr4.pt --upsampling transposed --factor 4 --latent 4 --critic --seed 8
-	$(TRAIN) autoencoder ../shared/data -o runs/autoencoders/bl4.pt --upsampling bilinear --factor 4 --latent 3 --critic --seed 7
-	$(TRAIN) autoencoder ../shared/data -o runs/autoencoders/nn8.pt --upsampling nearest --factor 8 --latent 12 --seed 20
-	$(TRAIN) twins ../shared/data --autoencoder ../shared/weights/taef2 --autoencoder runs/autoencoders/ps4.pt \
-	  --autoencoder runs/autoencoders/tr4.pt --autoencoder runs/autoencoders/bl4.pt --autoencoder runs/autoencoders/nn8.pt \
-	  -o runs/twins --size 240 --per-source 130
-	$(TRAIN) twins ../shared/data --autoencoder ../shared/weights/taef2 -o runs/twins_taef2 --size 240 --per-source 400
-	$(TRAIN) finetune ../shared/data runs/twins -o runs/main
-	$(TRAIN) finetune ../shared/data runs/twins runs/twins_taef2 --recipe mobilenetv2_fine -o runs/fine
-	$(TRAIN) finetune ../shared/data runs/twins runs/twins_taef2 --recipe mobilenetv2_fine --init runs/fine -o runs/third \
-	  --set samples=100000 --set seed=2028 --set 'freeze=["mobilenet_v2.conv_stem.","mobilenet_v2.layer.0.","mobilenet_v2.layer.1."]' \
-	  --set augmentation.weak=0.5 --set 'augmentation.weak_pairs=[0.3,0.1]'
-	$(TRAIN) calibrate runs/fine runs/third ../shared/data -o runs/averaged
-	$(TRAIN) evaluate runs/averaged ../shared/data --split val --split test -o runs/averaged/evaluation.json
-	.venv/test/bin/aiface-export runs/averaged -o models/aiface-mobilenetv2.onnx --model-version 3 --images ../shared/data/val \
-	  --scaled-decoding --bundle
-	cp runs/averaged/evaluation-*.png docs/model/
+	scripts/train_bundled_model.sh
 
 .venv/run/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime models -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv/run

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.torch
 
 
 def test_reconstructions_are_of_the_train_reals_and_no_others(shared_data: Path, painted: Path, tmp_path: Path) -> None:
-    made, size = tmp_path / "reconstructions", 96
+    pairs, size = tmp_path / "pairs", 96
     command = [
         "reconstructions",
         str(painted),
@@ -29,9 +29,9 @@ def test_reconstructions_are_of_the_train_reals_and_no_others(shared_data: Path,
         "--autoencoder",
         str(shared_data.parent / "weights" / "taef2"),
     ]
-    assert main([*command, "-o", str(made)]) == 0
+    assert main([*command, "-o", str(pairs)]) == 0
     photos = [sample for sample in read_samples(painted) if (sample.split, sample.label) == ("train", "real")]
-    samples = read_samples(made)
+    samples = read_samples(pairs)
     originals = [sample for sample in samples if sample.label == "real"]
     reconstructions = [sample for sample in samples if sample.label == "ai"]
     assert len(reconstructions) == len(originals) == len(photos)
@@ -50,33 +50,31 @@ def test_reconstructions_are_of_the_train_reals_and_no_others(shared_data: Path,
 @pytest.mark.parametrize("upsampling", ["nearest", "bilinear", "transposed", "pixel_shuffle"])
 def test_reconstructions_keep_the_low_frequency_colours(painted: Path, tmp_path: Path, upsampling: str) -> None:
     """However little it was trained: what tells a reconstruction from its original must be fine."""
-    file, made = tmp_path / "small.pt", tmp_path / "reconstructions"
+    file, pairs = tmp_path / "small.pt", tmp_path / "pairs"
     design = ["--upsampling", upsampling, "--factor", "8" if upsampling == "nearest" else "4", "--critic"]
     assert main(["autoencoder", str(painted), "-o", str(file), "--steps", "4", *design]) == 0
     assert (
-        main(["reconstructions", str(painted), "--autoencoder", str(file), "--per-source", "3", "-o", str(made)]) == 0
+        main(["reconstructions", str(painted), "--autoencoder", str(file), "--per-source", "3", "-o", str(pairs)]) == 0
     )
-    for reconstruction in (sample for sample in read_samples(made) if sample.original):
-        ours, theirs = (
-            load_rgb(reconstruction.path).astype(float),
-            load_rgb(reconstruction.original or Path()).astype(float),
-        )
+    for reconstruction in (sample for sample in read_samples(pairs) if sample.original):
+        assert reconstruction.original
+        ours, theirs = (load_rgb(path).astype(float) for path in (reconstruction.path, reconstruction.original))
         assert np.abs(ours - theirs).mean() > 1
         assert np.abs((ours - theirs).mean((0, 1))).max() < 3
-    commands = json.loads((made / "aiface.json").read_text())["training"]["commands"]
+    commands = json.loads((pairs / "aiface.json").read_text())["training"]["commands"]
     assert [command.split()[1] for command in commands] == ["autoencoder", "reconstructions"]
 
 
 def test_an_autoencoder_learns(painted: Path, tmp_path: Path) -> None:
     samples = read_samples(painted)
     errors = []
-    for steps in (1, 40):
-        design = Design("nearest", 4, 8, width=16)
+    for steps in (1, 60):
+        design = Design("nearest", 4, 8, width=32)
         file = train_autoencoder(samples, design, tmp_path / f"{steps}.pt", iter, steps=steps)
         photo = torch.from_numpy(load_rgb(samples[0].path)[None, :64, :64].transpose(0, 3, 1, 2) / np.float32(255))
         with torch.inference_mode():
             errors.append(float((load_autoencoder(file)(photo) - photo).abs().mean()))
-    assert errors[1] < errors[0] / 2
+    assert errors[1] < 0.85 * errors[0], "60 small steps, of a network that needs thousands"
     (tmp_path / "text.pt").write_text("not weights")
     with pytest.raises(DataError, match=r"text\.pt"):
         load_autoencoder(tmp_path / "text.pt")

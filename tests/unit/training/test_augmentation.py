@@ -27,15 +27,15 @@ def test_it_makes_one_size_and_repeats_with_its_seed(photos: list[Image.Image]) 
 
 
 def test_weak_keeps_more_of_a_photo_than_strong() -> None:
-    """Fine detail, which a decoder's traces are made of, survives a weak augmentation better."""
+    """Fine detail, which a decoder's traces are made of, always survives a weak augmentation to some degree."""
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8))
     augmentation = Augmentation(size=128, colour_jitter=0.0)
 
     def detail(weak: bool) -> float:
         images = [augmentation(noise, np.random.default_rng(seed), weak=weak) for seed in range(40)]
-        return float(np.mean([np.abs(np.diff(np.asarray(image, dtype=float), axis=0)).mean() for image in images]))
+        return min(float(np.abs(np.diff(np.asarray(image, dtype=float), axis=0)).mean()) for image in images)
 
-    assert detail(weak=True) > 1.1 * detail(weak=False)
+    assert detail(weak=True) > 1.5 * detail(weak=False)
 
 
 def test_colours_are_transferred_from_another_photo() -> None:
