@@ -51,17 +51,17 @@ weak = 0.5
 """
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    file = tmp_path / "tiny.toml"
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("recipe") / "tiny.toml"
     file.write_text(RECIPE)
     return file
 
 
-@pytest.fixture
-def swin(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def swin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A local checkpoint of Swin, small, with three classes of its own."""
-    folder = tmp_path / "swin"
+    folder = tmp_path_factory.mktemp("swin")
     torch.manual_seed(0)
     config = SwinConfig(image_size=64, embed_dim=24, depths=[1, 1], num_heads=[2, 4], window_size=4, num_labels=3)
     SwinForImageClassification(config).save_pretrained(folder)

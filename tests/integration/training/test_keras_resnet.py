@@ -44,7 +44,7 @@ width = 8
 image_size = 32
 channels = "bgr"
 resize = "bilinear"
-samples = 480
+samples = 320
 batch_size = 8
 learning_rate = 5e-3
 evaluations = 4
@@ -197,14 +197,14 @@ def test_a_run_that_was_cut_off_loses_nothing(
     resumed = run_recorded([*command, str(tmp_path / "cut"), "--resume"], monkeypatch)
     assert list(cut.states) == [0, 1, 2]
     assert list(resumed.states) == [2, 3], "the epoch that was lost, and the next"
-    assert resumed.iterations[2] == 2 * 15
+    assert resumed.iterations[2] == 2 * 10
     for ours, theirs in zip(resumed.states[2], cut.states[2], strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert resumed.examples[2] == cut.examples[2]
     examples = [*cut.examples[0], *cut.examples[1], *resumed.examples[2], *resumed.examples[3]]
     uncut = run_recorded([*command, str(tmp_path / "again")], monkeypatch)
     assert examples == [example for epoch in range(4) for example in uncut.examples[epoch]]
-    assert len({example.seed for example in examples}) == 480, "no example twice"
+    assert len({example.seed for example in examples}) == 320, "no example twice"
     training = _training(tmp_path / "cut")
     assert training["losses"][:2] == list(log.losses[:2])
     assert training["val_auc"][:2] == list(log.val_auc[:2])

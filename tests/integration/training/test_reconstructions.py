@@ -20,7 +20,7 @@ pytestmark = pytest.mark.torch
 
 
 def test_reconstructions_are_of_the_train_reals_and_no_others(shared_data: Path, painted: Path, tmp_path: Path) -> None:
-    pairs, size = tmp_path / "pairs", 96
+    pairs, size = tmp_path / "pairs", 64
     command = [
         "reconstructions",
         str(painted),
