@@ -23,9 +23,9 @@ class Calibration:
     """What labelled photos say of a source's probabilities.
 
     Attributes:
-        temperature: What the logits are to be divided by.
+        temperature: Divisor of the logits, above 0.
         record: `calibration` as the manifest has it.
-        operating_points: As the manifest has them.
+        operating_points: Thresholds as the manifest has them.
     """
 
     temperature: float
@@ -33,23 +33,23 @@ class Calibration:
     operating_points: dict[str, dict[str, Any]]
 
 
-def calibrate(source: Source, place: Path) -> Calibration:
+def calibrate(source: Source, path: Path) -> Calibration:
     """Fit the temperature and the operating points on labelled photos, of the val split where there is one.
 
     Args:
         source: Of any number of labels; P(AI) is the sum over those that mean AI.
-        place: What `read_samples` takes.
+        path: What `read_samples` takes.
 
     Raises:
         DataError: There are no such photos, none of one label, or one cannot be read.
     """
-    samples = read_samples(place)
+    samples = read_samples(path)
     split = "val " if any(sample.split == "val" for sample in samples) else ""
     samples = [sample for sample in samples if not split or sample.split == "val"]
     check_files(samples)
     target = np.array([sample.target for sample in samples])
     if len(set(target)) < 2:
-        raise DataError(f"{place}: calibrating needs photos of both labels, real and ai")
+        raise DataError(f"{path}: calibrating needs photos of both labels, real and ai")
     try:
         probabilities = source.probabilities(sample.path for sample in samples)
     except InputError as error:
@@ -60,7 +60,7 @@ def calibrate(source: Source, place: Path) -> Calibration:
     record = {
         "method": "temperature, in the graph",
         "temperature": temperature,
-        "fitted_on": f"{len(samples)} {split}photos of {place.resolve().name}, both labels weighing the same",
+        "fitted_on": f"{len(samples)} {split}photos of {path.resolve().name}, both labels weighing the same",
         "ece_before": expected_calibration_error(expit(before), target),
         "ece_after": expected_calibration_error(expit(after), target),
         "nll_before": balanced_loss(before, target),

@@ -15,13 +15,14 @@ from aiface_evaluation.errors import DataError
 from aiface_runtime.manifest import FILTERS, Filter
 
 Channels: TypeAlias = Literal["rgb", "bgr"]
+CHANNELS: tuple[Channels, ...] = get_args(Channels)
 
 _FILE = "aiface.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointRecord:
-    """What is known of a folder beside what is in it.
+    """What is known of a folder beyond its files.
 
     Attributes:
         training: How it was made: `commands`, and whatever else the manifest shall tell of it; empty where unknown.
@@ -72,7 +73,7 @@ class CheckpointRecord:
         for key, value in known.items():
             if not isinstance(value, kinds.get(key, str)):
                 raise DataError(f"{name}: its {key!r} is {type(value).__name__}; make it again or remove it")
-        for key, choices in (("channels", get_args(Channels)), ("resize", FILTERS)):
+        for key, choices in (("channels", CHANNELS), ("resize", FILTERS)):
             if known.get(key, choices[0]) not in choices:
                 raise DataError(f"{name}: its {key!r} is {known[key]!r}, not one of {', '.join(choices)}")
         checked: dict[str, Any] = {key: tuple(value) if key == "labels" else value for key, value in known.items()}

@@ -6,7 +6,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import onnx
@@ -28,13 +29,17 @@ class Hints:
 
     Attributes:
         labels: In output order, of a single sigmoid what 0 and what 1 means; empty where the source says.
-        channels: The order in which the network was fed.
-        resize: The filter with which photos were squashed to its input's size.
+        channels: The order in which a Keras network was fed.
+        resize: The filter with which photos were squashed to a Keras network's input.
+        processor: The `preprocessor_config.json` that belongs to an ONNX file.
+        config: A `config.json` with an ONNX file's `id2label`.
     """
 
     labels: tuple[str, ...] = ()
     channels: Channels | None = None
     resize: Filter | None = None
+    processor: Path | None = None
+    config: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +47,9 @@ class Preprocessing:
     """What is done to a decoded photo before the network sees it.
 
     Attributes:
-        steps: Resizing and cropping.
-        height: Of the network's input, in pixels.
-        width: Of the network's input, in pixels.
+        steps: Resizing and cropping, in order.
+        height: Height of the network's input, in pixels.
+        width: Width of the network's input, in pixels.
         scale: float32 `[3]`; the network sees `scale * pixel + offset`, channel by channel, in the network's order.
         offset: float32 `[3]`.
         channels: The network's order of channels; the file's is always RGB.
@@ -65,10 +70,10 @@ class Origin:
     """What a model file says of the checkpoint that it was made of.
 
     Attributes:
-        framework: Which framework made it.
+        framework: Name of the framework that made it.
         architecture: Name of the network.
         checkpoint: Name of the file or folder, or `org/name@commit`.
-        weights_sha256: Of its weights, in hexadecimal.
+        weights_sha256: Hash of its weights, 64 hexadecimal digits.
     """
 
     framework: str
@@ -86,7 +91,7 @@ class Source(ABC):
         labels: In output order. A network with a single sigmoid output has two, of which it gives the second's
             probability.
         ai_labels: Which of them mean AI-generated.
-        preparation: What is done to a decoded photo.
+        preprocessing: What is done to a decoded photo.
         origin: What the manifest says of the source.
         head: Whether the network gives logits, or probabilities by a softmax or sigmoid of its own.
         reference: What `probabilities` computes with, for the record of the proof.
@@ -106,12 +111,12 @@ class Source(ABC):
 
     @property
     def ai_indices(self) -> list[int]:
-        """Where in the answers the labels stand that mean AI-generated."""
+        """Indices of the labels that mean AI-generated."""
         return [self.labels.index(label) for label in self.ai_labels]
 
     @abstractmethod
     def probabilities(self, photos: Iterable[ImageInput]) -> NDArray[np.float32]:
-        """The original's own answers, by its own framework and its own pre-processing.
+        """Give the original's answers, by its own framework and its own pre-processing.
 
         Args:
             photos: Anything that the runtime takes; decoded by the runtime, so that only what follows is compared.
@@ -122,13 +127,14 @@ class Source(ABC):
 
     @abstractmethod
     def exporters(self) -> Mapping[str, Callable[[], onnx.ModelProto]]:
-        """What can turn the network into a graph, by name, the preferred one first.
+        """Give what can turn the network into a graph, by name, the preferred one first.
 
-        Each gives a graph from float32 pixels `[N, 3, height, width]` or `[N, height, width, 3]`, as the preparation's
-        layout says, to logits or probabilities `[N, C]` or, for a single sigmoid, `[N, 1]`; its first output counts.
+        Each gives a graph from float32 pixels `[N, 3, height, width]` or `[N, height, width, 3]`, as
+        `preprocessing.layout` says, to logits or probabilities `[N, C]` or, for a single sigmoid, `[N, 1]`;
+        its first output counts.
         """
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without the essay and the colours that libraries add."""
+    """Give an error's first line, without the explanations and the colours that libraries add."""
     return next(iter(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()), type(error).__name__)

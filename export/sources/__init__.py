@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import SourceError
@@ -10,36 +11,53 @@ from ..source import Hints, Source
 from .keras_file import is_keras, read_keras
 from .torchvision_stub import declare_missing_names
 
+_SAYS_ITSELF = "says its labels and pre-processing itself; leave out --labels, --channels and --resize"
 
-def open_source(place: str, ai_label: Sequence[str] = (), hints: Hints = Hints()) -> Source:  # noqa: B008 frozen
-    """Open a checkpoint.
+
+def open_source(source: str, ai_label: Sequence[str] = (), hints: Hints = Hints()) -> Source:  # noqa: B008 frozen
+    """Open a checkpoint or an ONNX file.
 
     Args:
-        place: A transformers checkpoint folder, a hub id `org/name[@revision]`, a `.h5` or `.keras` file, or a
-            SavedModel folder.
+        source: A transformers checkpoint folder, a hub id `org/name[@revision]`, a `.h5`, `.keras` or `.onnx` file,
+            or a SavedModel folder.
         ai_label: Labels that mean AI-generated, where their names do not say.
-        hints: What a Keras source does not say itself.
+        hints: What the source does not say itself.
 
     Raises:
         SourceError: There is nothing there that can be exported, or the hints are not for it.
     """
-    if is_keras(Path(place)):
-        return read_keras(Path(place), ai_label, hints)
+    path = Path(source)
+    if hints.processor or hints.config or (path.suffix == ".onnx" and not path.is_dir()):
+        return _open_onnx(path, ai_label, hints)
+    if is_keras(path):
+        return read_keras(path, ai_label, hints)
     if hints != Hints():
+        raise SourceError(f"{source}: {_SAYS_ITSELF}")
+    if path.is_file():
         raise SourceError(
-            f"{place}: says its labels and pre-processing itself; leave out --labels, --channels and --resize"
+            f"{source}: a single file does not say what to do with a photo; give its folder, with config.json and "
+            "preprocessor_config.json beside the weights"
         )
-    if Path(place).is_file():
-        remedy = (
-            "wrap it by aiface-export adopt"
-            if Path(place).suffix == ".onnx"
-            else "give its folder, with config.json and preprocessor_config.json beside the weights"
-        )
-        raise SourceError(f"{place}: a single file does not say what to do with a photo; {remedy}")
     from .hub import fetch, is_hub_id
 
-    folder, name = fetch(place) if is_hub_id(place) else (Path(place), "")
+    folder, name = fetch(source) if is_hub_id(source) else (path, "")
     declare_missing_names()  # before transformers, which imports torchvision where it is installed
     from .transformers_folder import read_transformers  # takes seconds, which a mistyped id need not
 
     return read_transformers(folder, ai_label, name)
+
+
+def _open_onnx(path: Path, ai_label: Sequence[str], hints: Hints) -> Source:
+    if is_keras(path) or path.is_dir():
+        raise SourceError(f"{path}: --processor and --config are for an .onnx file; leave them out")
+    if hints.labels or hints.channels or hints.resize:
+        raise SourceError(f"{path}: {_SAYS_ITSELF}")
+    if hints.processor is None or hints.config is None:
+        raise SourceError(
+            f"{path}: does not say what to do with a photo; give --processor preprocessor_config.json and --config "
+            "config.json"
+        )
+    declare_missing_names()
+    from .onnx_file import read_onnx
+
+    return read_onnx(path, hints.processor, hints.config, ai_label)

@@ -1,0 +1,43 @@
+"""What a user can choose for an export; needs no framework, so that the command line and tests can read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+VariantName: TypeAlias = Literal["fp16", "int8"]
+WrittenPrecision: TypeAlias = Literal["fp32", "fp16", "int8"]
+Precision: TypeAlias = Literal["fp32", "fp16", "int8", "auto"]
+VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How a source is exported.
+
+    Attributes:
+        images: Real photos for the proof, and to make an int8 variant with: what `read_samples` takes or any folder;
+            None for crops of a portrait that matplotlib ships.
+        name: The model's name; None for the output file's.
+        model_version: The model's own version.
+        precision: Precision of the file; `auto` for the fastest on this machine that passes the gate.
+        calibrate_on: Labelled photos to fit temperature and operating points on, in place of the checkpoint's.
+        scaled_decoding: Whether the runtime may decode large JPEGs at a reduced scale: several times faster, answers
+            move a little.
+        command: What the user typed, for the record.
+    """
+
+    images: Path | None = None
+    name: str | None = None
+    model_version: str = "1"
+    precision: Precision = "fp32"
+    calibrate_on: Path | None = None
+    scaled_decoding: bool = False
+    command: str = ""
+
+    @property
+    def makes_int8(self) -> bool:
+        """Whether an int8 variant is made, which needs photos to fit its ranges on."""
+        return self.precision in ("int8", "auto")

@@ -1,0 +1,80 @@
+"""What was measured of each precision that a file could have, as the manifest keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..options import Precision, WrittenPrecision
+from .variants import VariantMetrics
+
+MIN_AGREEMENT = 0.99  # share of held-out photos with the original's likeliest label
+MAX_AUC_FALL = 0.002  # against fp32
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateReport:
+    """What was measured of one precision.
+
+    Attributes:
+        passed: Whether it loses no more than is allowed.
+        metrics: How far its answers are from the original's.
+        size: Of the graph, in bytes.
+        latency_ms: Median time for one photo on one thread, in milliseconds.
+        latency_ratio: The same in units of fp32's.
+        settings: How it was made; empty for fp32.
+        batch_difference: Largest difference of any probability between batches of several sizes; None where it was
+            not written and so not measured.
+    """
+
+    passed: bool
+    metrics: VariantMetrics
+    size: int
+    latency_ms: float
+    latency_ratio: float
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    batch_difference: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give one of the `candidates` as the manifest has it."""
+        measured = {"size": self.size, "latency_ms": self.latency_ms, "latency_ratio": self.latency_ratio}
+        batches = {} if self.batch_difference is None else {"batch_difference": self.batch_difference}
+        return {"passed": self.passed} | self.metrics.to_json() | measured | dict(self.settings) | batches
+
+
+@dataclass(frozen=True)
+class PrecisionReport:
+    """How a file's precision was chosen.
+
+    Attributes:
+        requested: What the user asked for.
+        chosen: What was written.
+        candidates: What was measured of each precision that could be made, fp32 first.
+        problems: Why the others could not be made, one line each.
+    """
+
+    requested: Precision
+    chosen: WrittenPrecision
+    candidates: Mapping[WrittenPrecision, CandidateReport]
+    problems: Mapping[WrittenPrecision, str] = field(default_factory=dict)
+
+    def with_batch_difference(self, difference: float) -> PrecisionReport:
+        """Give the report with what the runtime measured of the chosen candidate."""
+        chosen = replace(self.candidates[self.chosen], batch_difference=difference)
+        return replace(self, candidates={**self.candidates, self.chosen: chosen})
+
+    def to_json(self, held_out: str) -> dict[str, Any]:
+        """Give `precision` as the manifest has it.
+
+        Args:
+            held_out: What the photos are that it was measured on.
+        """
+        problems = {name: {"passed": False, "problem": problem} for name, problem in self.problems.items()}
+        return {
+            "requested": self.requested,
+            "chosen": self.chosen,
+            "gate": {"label_agreement_from": MIN_AGREEMENT, "auc_fall_to": MAX_AUC_FALL},
+            "candidates": {name: candidate.to_json() for name, candidate in self.candidates.items()} | problems,
+            "held_out": held_out,
+        }
