@@ -1,17 +1,24 @@
-"""What lies beside a bundled model: its card, generated from its manifest, and its entry in `index.json`."""
+"""What lies beside a bundled model: its card, generated from its manifest, and its entry in `index.json`.
+
+`python -m aiface_export.model_card MODEL.onnx …` writes the cards of files that are there already.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiface_evaluation.markdown import markdown, table
 from aiface_evaluation.results import Evaluation
 from aiface_runtime.engine import Engine
+from aiface_runtime.files import sha256_of
 from aiface_runtime.manifest import Manifest
+
+_OLD_KEYS = {"ece_after_by_tier": "ece_after_by_condition"}  # of files made before the word was changed
+_AS_RECORDED = "Commands and settings in the words of the release that the file was made with."
 
 
 def bundle(file: Path) -> None:
@@ -20,74 +27,86 @@ def bundle(file: Path) -> None:
     Raises:
         AifaceError: The file is not a model that the runtime opens.
     """
-    manifest = Engine(file, "cpu").manifest
-    file.with_suffix(".md").write_text(card(manifest, file.stat().st_size), encoding="utf-8")
+    manifest = write_card(file)
     index_file = file.parent / "index.json"
     index: dict[str, Any] = (
         json.loads(index_file.read_text(encoding="utf-8")) if index_file.is_file() else {"models": {}}
     )
     index["default"] = manifest.name
-    index["models"][manifest.name] = {
-        "file": file.name,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        "size": file.stat().st_size,
-    }
+    index["models"][manifest.name] = {"file": file.name, "sha256": sha256_of([file]), "size": file.stat().st_size}
     index_file.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def write_card(file: Path) -> Manifest:
+    """Write `NAME.md` beside the model.
+
+    Returns:
+        The model's manifest.
+
+    Raises:
+        AifaceError: The file is not a model that the runtime opens.
+    """
+    manifest = Engine(file, "cpu").manifest
+    file.with_suffix(".md").write_text(card(manifest, file.stat().st_size), encoding="utf-8")
+    return manifest
+
+
 def card(manifest: Manifest, size: int) -> str:
-    """The model card, Markdown; every figure comes out of the manifest."""
+    """Give the model card, Markdown; every number comes out of the manifest.
+
+    Args:
+        manifest: Of a file of this version or an older one.
+        size: Of the file, in bytes.
+
+    Raises:
+        DataError: The manifest's evaluation is none that this version knows.
+    """
     document = manifest.document
-    parts = [
-        f"# {manifest.name} {manifest.version}",
-        f"{document['limits']}",
-        "## What it is",
-        _table(
-            ("Network", document["source"]["architecture"]),
-            ("Input", f"uint8 RGB {manifest.height} x {manifest.width}; {_steps(document)}"),
-            ("Large JPEGs", _decoding(manifest)),
-            ("Output", f"probabilities of {', '.join(manifest.labels)}; AI means {', '.join(manifest.ai_labels)}"),
-            ("Evidence map", _evidence(manifest)),
-            ("Size", f"{size / 1e6:.1f} MB"),
-            ("Licence", document["licence"]),
-            ("Exporter", document["export"]["exporter"]),
-            ("Precision", document["export"].get("precision", {}).get("chosen", "fp32")),
-            ("Calibration", _flat(document["calibration"])),
-        ),
-    ]
-    if training := document["training"]:
-        parts += [
-            "## How it was made",
-            "\n".join(("```sh", *_commands(document), "```")),
-            _table(*((name, _flat(value)) for name, value in training.items() if name != "commands")),
-        ]
+    parts = [f"# {manifest.name} {manifest.version}", document["limits"], "## What it is", _summary(manifest, size)]
+    if document["training"]:
+        parts += ["## How it was made", *_training(document)]
     parts += ["## Operating points", _points(document["operating_points"])]
     if evaluation := document["evaluation"]:
-        parts += ["## Figures", markdown(Evaluation.from_json(evaluation, manifest.id), level=3)]
+        parts += ["## Metrics", markdown(Evaluation.from_json(evaluation, manifest.id), level=3)]
     if parity := document.get("parity"):
-        parts += [
-            "## Parity of the fp32 graph with the checkpoint",
-            _table(*((name, _flat(value)) for name, value in parity.items())),
-        ]
-    chosen = document["export"].get("precision", {}).get("chosen", "fp32")
-    if chosen != "fp32":
-        figures = document["export"]["precision"]["candidates"][chosen]
-        shown = {name: value for name, value in figures.items() if name != "in_float"}
-        shown["nodes in float"] = len(figures["in_float"])
-        parts += [
-            f"## {chosen} against the checkpoint",
-            _table(*((name, _flat(value)) for name, value in shown.items())),
-        ]
-    return "\n\n".join(parts) + "\n"
+        parts += ["## Parity of the fp32 graph with the checkpoint", _key_table(parity)]
+    return "\n\n".join([*parts, *_variant(document["export"].get("precision", {}))]) + "\n"
 
 
-def _commands(document: Mapping[str, Any]) -> list[str]:
-    evaluation = document["evaluation"] or {}
-    return [
-        line
-        for line in (*document["training"]["commands"], evaluation.get("command"), document["export"]["command"])
-        if line
-    ]
+def _summary(manifest: Manifest, size: int) -> str:
+    document = manifest.document
+    rows = {
+        "Network": document["source"]["architecture"],
+        "Input": f"uint8 RGB {manifest.height} x {manifest.width}; {_steps(document)}",
+        "Large JPEGs": _decoding(manifest),
+        "Output": f"probabilities of {', '.join(manifest.labels)}; AI means {', '.join(manifest.ai_labels)}",
+        "Class activation map (`evidence`)": _evidence(manifest),
+        "Size": f"{size / 1e6:.1f} MB",
+        "Licence": document["licence"],
+        "Exporter": document["export"]["exporter"],
+        "Precision": document["export"].get("precision", {}).get("chosen", "fp32"),
+        "Calibration": document["calibration"],
+    }
+    return _key_table(rows)
+
+
+def _training(document: Mapping[str, Any]) -> list[str]:
+    """Give the commands from photos to file, the evaluation's and the export's included, and the settings."""
+    training, evaluation = document["training"], document["evaluation"] or {}
+    commands = (*training.get("commands", ()), evaluation.get("command"), document["export"]["command"])
+    settings = {key: value for key, value in training.items() if key != "commands"}
+    block = "\n".join(("```sh", *(command for command in commands if command), "```"))
+    return [_AS_RECORDED, block, _key_table(settings)]
+
+
+def _variant(precision: Mapping[str, Any]) -> list[str]:
+    """Give the section on a file in fewer bits; empty for fp32."""
+    chosen = precision.get("chosen", "fp32")
+    if chosen == "fp32":
+        return []
+    candidate = precision["candidates"][chosen]
+    shown = {key: value for key, value in candidate.items() if key != "in_float"}
+    return [f"## {chosen} against the checkpoint", _key_table(shown | {"nodes in float": len(candidate["in_float"])})]
 
 
 def _steps(document: Mapping[str, Any]) -> str:
@@ -99,7 +118,7 @@ def _steps(document: Mapping[str, Any]) -> str:
 
 def _decoding(manifest: Manifest) -> str:
     if manifest.scaled_decoding is None:
-        return "decoded whole"
+        return "decoded at full size"
     return f"decoded at a reduced scale, of which at least {manifest.scaled_decoding:g} times the first resize remains"
 
 
@@ -107,23 +126,23 @@ def _evidence(manifest: Manifest) -> str:
     if manifest.evidence is None:
         return "none"
     height, width = manifest.evidence.height, manifest.evidence.width
-    return f"{height} x {width} places, whose contributions add up to the log-odds of AI"
+    return f"{height} x {width} cells, whose contributions add up to the log-odds of AI"
 
 
-def _table(*rows: tuple[str, str]) -> str:
-    return "\n".join(("| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)))
+def _key_table(values: Mapping[str, Any]) -> str:
+    return table(("", ""), [(_OLD_KEYS.get(key, key), _flat(value)) for key, value in values.items()])
 
 
 def _flat(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_flat(part)}" for name, part in value.items())
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_OLD_KEYS.get(key, key)} {_flat(part)}" for key, part in value.items())
     if isinstance(value, list):
         return ", ".join(_flat(part) for part in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _points(points: Mapping[str, Mapping[str, Any]]) -> str:
-    """Thresholds, each with its rates on the photos that it was fitted on, where these are known."""
+    """Give the thresholds, each with its rates on the photos that it was fitted on, where these are known."""
     rates = ("false_positive_rate", "true_positive_rate", "uncertain")
     rows = [
         (name, point["real_below"], point["ai_from"], condition, *(measured.get(rate) for rate in rates))
@@ -131,3 +150,13 @@ def _points(points: Mapping[str, Mapping[str, Any]]) -> str:
         for condition, measured in point.get("measured", {None: {}}).items()
     ]
     return table(("point", "real below", "AI from", "fitted on", "real called AI", "AI called AI", "uncertain"), rows)
+
+
+def main(files: Sequence[str]) -> None:
+    """Write the cards of these model files."""
+    for file in files:
+        write_card(Path(file))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
