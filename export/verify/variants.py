@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import onnx
@@ -157,7 +157,17 @@ class Int8Variant:
             return to_int8(self.graph, self.ranges, self.method, weight_bits=self.bits, in_float=in_float)
 
 
-Variant: TypeAlias = Fp16Variant | Int8Variant
+class Variant(Protocol):
+    """A graph in fewer bits, with as many nodes left in float as are named."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it is made, as the manifest has it."""
+        ...
+
+    def make(self, in_float: Collection[str] = ()) -> onnx.ModelProto:
+        """Convert the graph but for the nodes of these names."""
+        ...
 
 
 @contextmanager

@@ -1,0 +1,99 @@
+"""The command: which source is opened, what is refused before anything is converted, and what help needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aiface_export.cli import main
+from aiface_export.errors import SourceError
+from aiface_export.options import PRECISIONS, VARIANTS, ExportOptions
+from aiface_export.source import Hints
+from aiface_export.sources import open_source
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that says what is wrong."""
+    capsys.readouterr()
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = [line for line in captured.err.splitlines() if line.startswith("aiface-export: ")]
+    return line
+
+
+@pytest.mark.parametrize("options", [[], ["--processor", "p.json"], ["--config", "c.json"]])
+def test_an_onnx_file_needs_what_describes_it(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"any")
+    line = refusal([str(file), "-o", str(tmp_path / "out.onnx"), *options], capsys)
+    assert line.endswith("give --processor preprocessor_config.json and --config config.json")
+    assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "hints", "says"),
+    [
+        ("model.onnx", {"labels": ("real", "ai")}, "leave out --labels"),
+        ("model.onnx", {"channels": "bgr", "processor": Path("p"), "config": Path("c")}, "leave out --labels"),
+        ("network.h5", {"processor": Path("p"), "config": Path("c")}, "are for an .onnx file"),
+        ("folder", {"config": Path("c")}, "are for an .onnx file"),
+        ("folder", {"resize": "bicubic"}, "leave out --labels"),
+        ("weights.safetensors", {}, "give its folder"),
+    ],
+)
+def test_hints_are_for_the_sources_that_need_them(
+    source: str, hints: dict[str, object], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "weights.safetensors").write_bytes(b"any")
+    with pytest.raises(SourceError, match=says.replace(".", r"\.")):
+        open_source(source, (), Hints(**hints))
+
+
+def test_the_old_form_is_told_the_new_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["adopt", str(tmp_path / "model.onnx"), "-o", str(tmp_path / "out.onnx")]) == 1
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert "leave the word out: aiface-export MODEL.onnx --processor FILE --config FILE" in first
+    assert last.startswith(f"aiface-export: {tmp_path / 'model.onnx'}: does not say what to do with a photo")
+
+
+def test_a_report_needs_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["anything", "-o", str(tmp_path / "out.onnx"), "--report", str(tmp_path / "absent" / "report.json")]
+    assert "make it first" in refusal(words, capsys)
+
+
+@pytest.mark.parametrize(
+    "options", [["--precision", "int4"], ["--channels", "grb"], ["--resize", "cubic"], ["--labels", "a"]]
+)
+def test_wrong_usage(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["folder", "-o", "out.onnx", *options])
+    assert ended.value.code == 2
+    assert options[0] in capsys.readouterr().err
+
+
+def test_the_choices_are_declared_once() -> None:
+    assert ("fp32", *VARIANTS, "auto") == PRECISIONS
+    assert [name for name in PRECISIONS if ExportOptions(precision=name).makes_int8] == ["int8", "auto"]
+
+
+def test_help_needs_no_framework() -> None:
+    """And says every precision that there is."""
+    code = (
+        "import sys; from aiface_export.cli import main\n"
+        "try: main(['--help'])\n"
+        "finally: print(sorted({'torch', 'transformers', 'onnx', 'numpy', 'sklearn'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == "[]"
+    assert "{fp32,fp16,int8,auto}" in run.stdout
