@@ -28,10 +28,10 @@ class CheckpointRecord:
         training: How it was made: `commands`, and whatever else the manifest shall tell of it; empty where unknown.
         calibration: As the manifest has it; None of a checkpoint that nobody calibrated.
         operating_points: As the manifest has them; None likewise.
-        licence: Of the weights; None where nothing is stated.
+        licence: Licence of the weights; None where nothing is stated.
         limits: What users of the model must know; None likewise.
         file: Name of the file that the rest is about, where the folder holds others too.
-        labels: In output order, of a file that does not say it itself.
+        labels: Labels in output order, of a file that does not say them itself.
         channels: The order in which the network was fed, `rgb` or `bgr`, likewise.
         resize: The filter with which photos were squashed to the network's input, likewise.
     """
@@ -61,7 +61,7 @@ class CheckpointRecord:
 
         Args:
             values: The parsed JSON.
-            name: Of its file, for messages.
+            name: Name of its file, for messages.
 
         Raises:
             DataError: It is not such a record.

@@ -55,8 +55,8 @@ def card(manifest: Manifest, size: int) -> str:
     """Give the model card, Markdown; every number comes out of the manifest.
 
     Args:
-        manifest: Of a file of this version or an older one.
-        size: Of the file, in bytes.
+        manifest: Manifest of a file of this version or an older one.
+        size: Size of the file, in bytes.
 
     Raises:
         DataError: The manifest's evaluation is none that this version knows.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -41,7 +41,7 @@ from .verify.variants import VariantEvaluator
 _HELD_OUT, _HELD_OUT_FROM_VARIANTS = 64, 256  # photos: to see that one in a hundred changes takes more of them
 _CALIBRATING, _MIN_CALIBRATING = 32, 8  # photos
 
-_Progress = Callable[[str], None]
+_Progress: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Exported:
 
     Attributes:
         file: The written file.
-        size: Of the file, in bytes.
-        parity: The proof, of the graph in fp32.
+        size: Size of the file, in bytes.
+        parity: Proof of the graph in fp32.
         precision: How its precision was chosen.
         manifest: The file's manifest.
     """

@@ -28,7 +28,7 @@ class Hints:
     """What the user says of a source that does not say it itself.
 
     Attributes:
-        labels: In output order, of a single sigmoid what 0 and what 1 means; empty where the source says.
+        labels: Labels in output order, of a single sigmoid what 0 and what 1 means; empty where the source says.
         channels: The order in which a Keras network was fed.
         resize: The filter with which photos were squashed to a Keras network's input.
         processor: The `preprocessor_config.json` that belongs to an ONNX file.

@@ -175,7 +175,7 @@ def check_consistency(parity: Parity, name: str, tolerance: float = BATCH_TOLERA
 
     Args:
         parity: Measured of the file.
-        name: Of the source, for messages.
+        name: Name of the source, for messages.
         tolerance: On a photo's answers in batches of several sizes; `VARIANT_BATCH_TOLERANCE` for a variant.
 
     Raises:

@@ -97,18 +97,22 @@ def choose(
     accepted = [name for name, candidate in candidates.items() if name == "fp32" or candidate.passes(fp32)]
     chosen = _fastest(accepted, latency_ms) if requested == "auto" else requested
     reports = {
-        name: CandidateReport(
-            passed=name in accepted,
-            metrics=candidate.metrics,
-            size=candidate.graph.ByteSize(),
-            latency_ms=latency_ms[name],
-            latency_ratio=round(latency_ms[name] / latency_ms["fp32"], 3),
-            settings=candidate.settings,
-        )
+        name: _report(candidate, latency_ms[name], latency_ms["fp32"], passed=name in accepted)
         for name, candidate in candidates.items()
     }
     problem_lines = {name: str(problem) for name, problem in problems.items()}
     return Choice(candidates[chosen].graph, PrecisionReport(requested, chosen, reports, problem_lines))
+
+
+def _report(candidate: Candidate, latency_ms: float, latency_of_fp32: float, *, passed: bool) -> CandidateReport:
+    return CandidateReport(
+        passed=passed,
+        metrics=candidate.metrics,
+        size=candidate.graph.ByteSize(),
+        latency_ms=latency_ms,
+        latency_ratio=round(latency_ms / latency_of_fp32, 3),
+        settings=candidate.settings,
+    )
 
 
 def _latency(candidates: Mapping[WrittenPrecision, Candidate], size: tuple[int, ...]) -> dict[str, float]:

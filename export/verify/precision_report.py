@@ -20,9 +20,9 @@ class CandidateReport:
     Attributes:
         passed: Whether it loses no more than is allowed.
         metrics: How far its answers are from the original's.
-        size: Of the graph, in bytes.
+        size: Size of the graph, in bytes.
         latency_ms: Median time for one photo on one thread, in milliseconds.
-        latency_ratio: The same in units of fp32's.
+        latency_ratio: `latency_ms` in units of fp32's.
         settings: How it was made; empty for fp32.
         batch_difference: Largest difference of any probability between batches of several sizes; None where it was
             not written and so not measured.

@@ -37,7 +37,7 @@ class VariantMetrics:
         mean_difference: Mean over photos of each one's largest difference.
         label_agreement: Share of photos with the same likeliest label, 0 to 1.
         auc: Area under the ROC curve of P(AI), 0 to 1; None where labels are not known.
-        auc_of_original: The original's, likewise.
+        auc_of_original: The same of the original.
         auc_not_measured: Why labels are not known; None where they are.
     """
 
@@ -110,7 +110,7 @@ class Fp16Variant:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Nothing to choose."""
+        """Empty: there is nothing to choose."""
         return {}
 
     def make(self, in_float: Collection[str] = ()) -> onnx.ModelProto:
@@ -127,7 +127,7 @@ class Int8Variant:
         graph: From `assemble`, in fp32.
         ranges: File of the activations' ranges, from `write_ranges`.
         method: How these were measured.
-        bits: Of the weights, 8 or 7.
+        bits: Bits of a weight, 8 or 7.
         images: Number of photos they were measured on.
         errors: Mean absolute difference from fp32's probabilities by each method and number of bits tried.
     """
@@ -141,7 +141,7 @@ class Int8Variant:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How it was quantised, as the manifest has it."""
+        """Method, bits and what they were chosen by, as the manifest has them."""
         return {
             "calibration": self.method,
             "weight_bits": self.bits,
@@ -162,7 +162,7 @@ class Variant(Protocol):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How it is made, as the manifest has it."""
+        """What was chosen to make it, as the manifest has it."""
         ...
 
     def make(self, in_float: Collection[str] = ()) -> onnx.ModelProto:
@@ -175,7 +175,7 @@ def open_variant(name: VariantName, graph: onnx.ModelProto, calibrating: NDArray
     """Prepare a variant, which may keep files while it is open.
 
     Args:
-        name: Which.
+        name: Which variant.
         graph: From `assemble`, in fp32.
         calibrating: uint8 `[N, height, width, 3]`, for int8 only.
     """

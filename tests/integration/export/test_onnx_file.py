@@ -19,6 +19,7 @@ from aiface_export.testing.random_checkpoints import save_family
 from aiface_runtime import Classifier
 
 pytestmark = [
+    pytest.mark.torch,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -28,7 +29,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint, and its network as an ONNX file for one photo, without pre- or post-processing."""
-    folder = save_family("convnext", tmp_path_factory.mktemp("adopt") / "convnext", small=True)
+    folder = save_family("convnext", tmp_path_factory.mktemp("network") / "convnext", small=True)
     model = AutoModelForImageClassification.from_pretrained(folder).eval()
     program = torch.onnx.export(model, (torch.zeros(1, 3, 64, 64),), dynamo=True, external_data=False, verbose=False)
     assert program is not None
@@ -36,8 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def adopt(folder: Path, model: Path, output: Path) -> int:
-    command = ["adopt", str(model), "--processor", str(folder / "preprocessor_config.json")]
+def export(folder: Path, model: Path, output: Path, *old_form: str) -> int:
+    command = [*old_form, str(model), "--processor", str(folder / "preprocessor_config.json")]
     return main([*command, "--config", str(folder / "config.json"), "-o", str(output)])
 
 
@@ -58,14 +59,16 @@ def untouched(_: onnx.ModelProto) -> None:
     pass
 
 
-@pytest.mark.parametrize("change", [untouched, with_softmax, with_hidden_softmax])
-def test_an_adopted_file_gives_the_same_answers(
-    change: Callable[[onnx.ModelProto], None], folder: Path, tmp_path: Path, portrait: Path
+@pytest.mark.parametrize(
+    ("change", "old_form"), [(untouched, ["adopt"]), (with_softmax, []), (with_hidden_softmax, [])]
+)
+def test_the_exported_file_gives_the_same_answers(
+    change: Callable[[onnx.ModelProto], None], old_form: list[str], folder: Path, tmp_path: Path, portrait: Path
 ) -> None:
     model = onnx.load(folder / "model.onnx")
     change(model)
     onnx.save(model, tmp_path / "plain.onnx")
-    assert adopt(folder, tmp_path / "plain.onnx", tmp_path / "out.onnx") == 0
+    assert export(folder, tmp_path / "plain.onnx", tmp_path / "out.onnx", *old_form) == 0
     processor = AutoImageProcessor.from_pretrained(folder, use_fast=False)
     network = AutoModelForImageClassification.from_pretrained(folder).eval()
     with Image.open(portrait) as image, torch.inference_mode():
@@ -78,7 +81,7 @@ def test_an_adopted_file_gives_the_same_answers(
     assert np.ptp(expected[:, 0]) > 0.01
 
 
-def test_what_cannot_be_adopted_is_one_line(
+def test_what_cannot_be_exported_is_one_line(
     folder: Path, tmp_path: Path, portrait: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = onnx.load(folder / "model.onnx")
@@ -101,7 +104,7 @@ def test_what_cannot_be_adopted_is_one_line(
         (tmp_path, folder / "model.onnx", "preprocessor_config.json"),
     ):
         capsys.readouterr()
-        assert adopt(described_by, model, tmp_path / "out.onnx") == 1
+        assert export(described_by, model, tmp_path / "out.onnx") == 1
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("aiface-export: ")]
         assert says in line
         assert not (tmp_path / "out.onnx").exists()

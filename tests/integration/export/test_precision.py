@@ -18,9 +18,12 @@ from transformers import ResNetConfig, ResNetForImageClassification, ViTImagePro
 
 from aiface_evaluation.dataset import read_samples
 from aiface_export.cli import main
+from aiface_export.graph.convert import quiet
+from aiface_export.sources import open_source
 from aiface_runtime import Classifier
 
 pytestmark = [
+    pytest.mark.torch,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -58,10 +61,20 @@ def checkpoint(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plain(checkpoint: Path, painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def network(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The checkpoint as an ONNX file, so that it is converted once and exported many times: words of the command."""
+    file = tmp_path_factory.mktemp("network") / "network.onnx"
+    with quiet():
+        onnx.save(open_source(str(checkpoint)).exporters()["torch.onnx dynamo"](), file)
+    described = ["--processor", str(checkpoint / "preprocessor_config.json"), "--config"]
+    return [str(file), *described, str(checkpoint / "config.json")]
+
+
+@pytest.fixture(scope="module")
+def plain(network: list[str], painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its file in fp32."""
     file = tmp_path_factory.mktemp("plain") / "plain.onnx"
-    assert main([str(checkpoint), "-o", str(file), "--images", str(painted)]) == 0
+    assert main([*network, "-o", str(file), "--images", str(painted)]) == 0
     return file
 
 
@@ -85,27 +98,27 @@ def weights_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
     """What convolutions and the last layer multiply with, by node, through a DequantizeLinear where there is one."""
     made_by = {node.output[0]: node for node in graph.node}
     initialisers = {tensor.name: tensor for tensor in graph.initializer}
-    found = {}
+    weights = {}
     for node in graph.node:
         if node.op_type in ("Conv", "Gemm") and not node.name.startswith("evidence/"):
             name = node.input[1]
-            found[node.name] = initialisers[made_by[name].input[0] if name in made_by else name]
-    return found
+            weights[node.name] = initialisers[made_by[name].input[0] if name in made_by else name]
+    return weights
 
 
 @pytest.mark.parametrize(("precision", "kind"), [("int8", TensorProto.INT8), ("fp16", TensorProto.FLOAT16)])
 def test_a_variant_is_what_it_says_and_answers_alike(
-    *, precision: str, kind: int, checkpoint: Path, plain: Path, painted: Path, tmp_path: Path
+    *, precision: str, kind: int, network: list[str], plain: Path, painted: Path, tmp_path: Path
 ) -> None:
     file, report = tmp_path / "model.onnx", tmp_path / "report.json"
-    command = [str(checkpoint), "-o", str(file), "--precision", precision, "--images", str(painted)]
+    command = [*network, "-o", str(file), "--precision", precision, "--images", str(painted)]
     assert main([*command, "--report", str(report)]) == 0
     model = onnx.load(file)
     weights = weights_of(model.graph)
-    kept = set(json.loads(report.read_text())["precision"]["candidates"][precision]["in_float"])
+    in_float = set(json.loads(report.read_text())["precision"]["candidates"][precision]["in_float"])
     assert len(weights) > 5
-    assert {name for name, tensor in weights.items() if tensor.data_type != kind} <= kept
-    assert len(kept & set(weights)) <= len(weights) / 2
+    assert {name for name, tensor in weights.items() if tensor.data_type != kind} <= in_float
+    assert len(in_float & set(weights)) <= len(weights) / 2
     assert model.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
     assert model.graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT
     added = [node.op_type for node in model.graph.node if node.name.startswith(("before/", "after/"))]
@@ -121,17 +134,17 @@ def test_a_variant_is_what_it_says_and_answers_alike(
     variant, whole = p_ai(file, photos), p_ai(plain, photos)
     assert np.ptp(whole) > 0.9
     assert ((variant >= 0.5) == (whole >= 0.5)).all()
-    figures = json.loads(report.read_text())["precision"]["candidates"][precision]
-    assert figures["max_difference"] == pytest.approx(np.abs(variant - whole).max(), abs=1e-3)
-    assert figures["batch_difference"] <= 1e-3
+    metrics = json.loads(report.read_text())["precision"]["candidates"][precision]
+    assert metrics["max_difference"] == pytest.approx(np.abs(variant - whole).max(), abs=1e-3)
+    assert metrics["batch_difference"] <= 1e-3
     with Classifier(file, device="cpu") as few, Classifier(plain, device="cpu") as all_bits:
         bias = few.manifest.evidence.bias  # type: ignore[union-attr]
         for photo in photos[::4]:
-            found, expected = few.explain(photo), all_bits.explain(photo)
-            scores, scale = found.prediction.scores, float(np.abs(expected.evidence).max())
+            actual, expected = few.explain(photo), all_bits.explain(photo)
+            scores, scale = actual.prediction.scores, float(np.abs(expected.evidence).max())
             log_odds = np.log(scores["ai"]) - np.log(scores["real"])
-            assert found.evidence.mean() + bias == pytest.approx(log_odds, abs=1e-4 * scale)
-            assert np.abs(found.evidence - expected.evidence).max() < 0.2 * scale
+            assert actual.evidence.mean() + bias == pytest.approx(log_odds, abs=1e-4 * scale)
+            assert np.abs(actual.evidence - expected.evidence).max() < 0.2 * scale
 
 
 def test_the_report_says_what_was_measured(
@@ -154,16 +167,21 @@ def test_the_report_says_what_was_measured(
     assert candidates["fp32"]["latency_ratio"] == 1.0
     assert candidates["int8"]["calibration"] in ("minmax", "entropy", "percentile")
     assert len(candidates["int8"]["mean_difference_by_calibration"]) == 4
-    assert all(figures["auc"] > 0.9 and figures["images"] == 16 for figures in candidates.values())
+    assert all(metrics["auc"] > 0.9 and metrics["images"] == 16 for metrics in candidates.values())
     assert candidates["int8"]["size"] < 0.6 * candidates["fp32"]["size"]
-    faster = {name: figures["latency_ms"] for name, figures in candidates.items() if figures["passed"]}
+    faster = {name: metrics["latency_ms"] for name, metrics in candidates.items() if metrics["passed"]}
     best = min(faster, key=faster.__getitem__)
+    assert precision["requested"] == "auto"
     assert precision["chosen"] == (best if faster[best] * 1.1 <= faster["fp32"] else "fp32")
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()[-3:]] == list(candidates)
 
 
 def test_sensitive_layers_stay_in_float_and_what_is_ruined_is_refused(
-    checkpoint: Path, painted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    network: list[str],
+    painted: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Calibrated on black pictures the first layer has no range to speak of; the pictures held out are not black."""
     images, out = tmp_path / "images", tmp_path / "out"
@@ -172,7 +190,7 @@ def test_sensitive_layers_stay_in_float_and_what_is_ruined_is_refused(
         (images / "train" / label).mkdir(parents=True)
         for number in range(4):
             Image.new("RGB", (80, 80)).save(images / "train" / label / f"{number}.png")
-    command = [str(checkpoint), "-o", str(out / "model.onnx"), "--images", str(images), "--precision"]
+    command = [*network, "-o", str(out / "model.onnx"), "--images", str(images), "--precision"]
     assert main([*command, "int8"]) == 0
     weights = weights_of(onnx.load(out / "model.onnx").graph)
     document = Classifier(out / "model.onnx").manifest.document
@@ -183,7 +201,7 @@ def test_sensitive_layers_stay_in_float_and_what_is_ruined_is_refused(
     (out / "model.onnx").unlink()
     capsys.readouterr()
 
-    monkeypatch.setattr("aiface_export.verify.precision._ROUNDS", ())  # no layer is spared
+    monkeypatch.setattr("aiface_export.verify.precision._FLOAT_BLOCKS", ())  # no layer stays in float
     assert main([*command, "int8", "--report", str(out / "report.json")]) == 1
     complaints = [line for line in capsys.readouterr().err.splitlines() if line.startswith("aiface-export: ")]
     assert len(complaints) == 1
@@ -192,28 +210,28 @@ def test_sensitive_layers_stay_in_float_and_what_is_ruined_is_refused(
     assert main([*command, "auto"]) == 0
     precision = Classifier(out / "model.onnx").manifest.document["export"]["precision"]
     assert precision["chosen"] != "int8"
-    passed = {name: figures["passed"] for name, figures in precision["candidates"].items()}
+    passed = {name: metrics["passed"] for name, metrics in precision["candidates"].items()}
     assert passed == {"fp32": True, "fp16": True, "int8": False}
 
 
 def test_without_labels_auc_is_not_measured_and_without_photos_int8_is_not_made(
-    checkpoint: Path, painted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    network: list[str], painted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "model.onnx"
-    assert main([str(checkpoint), "-o", str(file), "--precision", "int8"]) == 1
+    assert main([*network, "-o", str(file), "--precision", "int8"]) == 1
     assert "needs --images" in capsys.readouterr().err
     flat = tmp_path / "flat"
     flat.mkdir()
     for number, photo in enumerate(held_out(painted)):
         shutil.copy(photo, flat / f"{number}.png")
-    assert main([str(checkpoint), "-o", str(file), "--precision", "fp16", "--images", str(flat)]) == 0
-    figures = Classifier(file).manifest.document["export"]["precision"]["candidates"]["fp16"]
-    assert figures["auc"] is None
-    assert "real/ and ai/" in figures["auc_not_measured"]
+    assert main([*network, "-o", str(file), "--precision", "fp16", "--images", str(flat)]) == 0
+    metrics = Classifier(file).manifest.document["export"]["precision"]["candidates"]["fp16"]
+    assert metrics["auc"] is None
+    assert "real/ and ai/" in metrics["auc_not_measured"]
 
 
-def test_calibration_makes_an_over_sure_network_honest(
-    checkpoint: Path, plain: Path, painted: Path, tmp_path: Path
+def test_calibration_makes_an_over_sure_network_less_sure(
+    network: list[str], plain: Path, painted: Path, tmp_path: Path
 ) -> None:
     """A quarter of the pictures bear the other label, so that no honest answer is surer than three to one."""
     labelled = tmp_path / "labelled"
@@ -224,7 +242,7 @@ def test_calibration_makes_an_over_sure_network_honest(
             source = painted / "train" / (other if number % 4 == 0 else label) / f"{number}.png"
             shutil.copy(source, labelled / folder / f"{number}.png")
     file = tmp_path / "model.onnx"
-    assert main([str(checkpoint), "-o", str(file), "--calibrate", str(labelled)]) == 0
+    assert main([*network, "-o", str(file), "--calibrate", str(labelled)]) == 0
     samples = read_samples(labelled)
     before, after = (margins(name, [sample.path for sample in samples]) for name in (plain, file))
     document: Any = Classifier(file).manifest.document
