@@ -191,7 +191,10 @@ def test_sensitive_layers_stay_in_float_and_what_is_ruined_is_refused(
         for number in range(4):
             Image.new("RGB", (80, 80)).save(images / "train" / label / f"{number}.png")
     command = [*network, "-o", str(out / "model.onnx"), "--images", str(images), "--precision"]
+    capsys.readouterr()
     assert main([*command, "int8"]) == 0
+    steps = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in steps] == ["reading", "converting", "proving", "making", "int8", "measuring"]
     weights = weights_of(onnx.load(out / "model.onnx").graph)
     document = Classifier(out / "model.onnx").manifest.document
     in_float = set(document["export"]["precision"]["candidates"]["int8"]["in_float"]) & set(weights)

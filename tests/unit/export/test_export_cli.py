@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aiface_export.cli import main
+from aiface_export.cli import _options, _parser, main
 from aiface_export.errors import SourceError
 from aiface_export.options import PRECISIONS, VARIANTS, ExportOptions
 from aiface_export.source import Hints
@@ -79,6 +79,21 @@ def test_wrong_usage(options: list[str], capsys: pytest.CaptureFixture[str]) -> 
         main(["folder", "-o", "out.onnx", *options])
     assert ended.value.code == 2
     assert options[0] in capsys.readouterr().err
+
+
+def test_every_option_reaches_the_export() -> None:
+    words = ["folder", "-o", "out.onnx", "--images", "photos", "--name", "other", "--model-version", "7"]
+    words += ["--precision", "int8", "--calibrate", "labelled", "--scaled-decoding"]
+    assert _options(_parser().parse_args(words), "the command") == ExportOptions(
+        images=Path("photos"),
+        name="other",
+        model_version="7",
+        precision="int8",
+        calibrate_on=Path("labelled"),
+        scaled_decoding=True,
+        command="the command",
+    )
+    assert _options(_parser().parse_args(words[:3]), "") == ExportOptions()
 
 
 def test_the_choices_are_declared_once() -> None:
