@@ -53,7 +53,7 @@ def build_manifest(
         "operating_points": record.operating_points or PLAIN_POINTS,
         "evidence": describe(conversion.graph, len(source.labels), source.ai_indices),
         "calibration": record.calibration or _NO_CALIBRATION,
-        "evaluation": source.evaluation,
+        "evaluation": source.evaluation.without_photos().to_json() if source.evaluation else None,
         "training": dict(record.training) or None,
         "source": asdict(source.origin),
         "export": {
