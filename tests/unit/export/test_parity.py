@@ -54,11 +54,11 @@ def proof(source: TinySource, folder: Path, **manifest: Any) -> Parity:
 
 
 def batch_dependent() -> onnx.ModelProto:
-    """A graph that adds a hundredth of the batch's mean answer."""
+    """A graph that adds a hundredth of the batch's largest answer."""
     model = tiny_graph()
     graph = model.graph
     graph.node[-1].output[0] = "own"
-    graph.node.append(helper.make_node("ReduceMean", ["own", "batch_axis"], ["others"], name="over the batch"))
+    graph.node.append(helper.make_node("ReduceMax", ["own", "batch_axis"], ["others"], name="over the batch"))
     graph.node.append(helper.make_node("Mul", ["others", "share"], ["leak"], name="leak"))
     graph.node.append(helper.make_node("Add", ["own", "leak"], ["logits"], name="add"))
     graph.initializer.append(numpy_helper.from_array(np.array([0], dtype=np.int64), "batch_axis"))
