@@ -28,6 +28,8 @@ class Sample:
         generator: Name of what made it; empty for a real photo or where nobody knows.
         split: `train`, `val`, `test`, or empty where the data does not say.
         original: The real photo that a reconstruction was made of; None for every other photo.
+        kind: Of an AI photo how much of it is generated, `generated`, `edit` or `swap` for instance; empty for a real
+            photo or where the data does not say.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class Sample:
     generator: str = ""
     split: str = ""
     original: Path | None = None
+    kind: str = ""
 
     @property
     def target(self) -> int:
@@ -46,9 +49,10 @@ class Sample:
 def read_samples(data: Path) -> list[Sample]:
     """Read a manifest (CSV), a folder that has a `manifest.csv`, or folders named after the labels.
 
-    A manifest has columns `path` (relative to itself) and `label`, and may have `split`, `source`, `generator` and
-    `original` (the real photo that a reconstruction was made of, relative to the manifest too). In a plain folder the
-    nearest parent named real, human, ai or fake is the label, one named train, val or test the split.
+    A manifest has columns `path` (relative to itself) and `label`, and may have `split`, `source`, `generator`, `kind`
+    and `original` (the real photo that a reconstruction was made of, relative to the manifest too); other columns do
+    not matter. In a plain folder the nearest parent named real, human, ai or fake is the label, one named train, val or
+    test the split.
 
     Raises:
         DataError: There is nothing usable at `data`; the message says what was expected.
@@ -84,7 +88,8 @@ def _from_row(manifest: Path, row: Mapping[str, str], line: int) -> Sample:
         raise DataError(f"{manifest}:{line}: split {split!r} is none of {', '.join(SPLITS)}")
     original = manifest.parent / row["original"] if row.get("original") else None
     source, generator = row.get("source") or label, row.get("generator", "")
-    return Sample(manifest.parent / row["path"], label, source, generator, split, original)
+    kind = row.get("kind", "") if label == "ai" else ""
+    return Sample(manifest.parent / row["path"], label, source, generator, split, original, kind)
 
 
 def _from_folders(root: Path) -> Iterator[Sample]:
@@ -105,3 +110,19 @@ def check_files(samples: Sequence[Sample]) -> None:
     missing = [sample.path for sample in samples if not sample.path.is_file()]
     if missing:
         raise DataError(f"{missing[0]}: is listed but not there ({len(missing)} of {len(samples)} photos are missing)")
+
+
+def choose_splits(samples: Sequence[Sample], splits: Sequence[str], photos: Path) -> list[Sample]:
+    """Take the photos of some splits; all where the data has no splits.
+
+    Raises:
+        DataError: There are none, one label is missing, or a file is not there.
+    """
+    present = sorted({sample.split for sample in samples} - {""})
+    chosen = [sample for sample in samples if not present or sample.split in splits]
+    if not chosen:
+        raise DataError(f"{photos}: has no photos of the split {' or '.join(splits)}, only of {', '.join(present)}")
+    if missing := set(LABELS) - {sample.label for sample in chosen}:
+        raise DataError(f"{photos}: has no photos labelled {' or '.join(missing)}; photos of both labels are needed")
+    check_files(chosen)
+    return chosen

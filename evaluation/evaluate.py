@@ -189,6 +189,7 @@ def condition_result(
         unseen=_metrics_of(~in_train, target, p_ai),
         sources=_groups(_source_names(samples), target, p_ai, points),
         generators=generators,
+        kinds=_groups([sample.kind for sample in samples], target, p_ai, points),
         ece=expected_calibration_error(p_ai, target),
         reliability=tuple((mean, share, int(photos)) for mean, share, photos in reliability(p_ai, target).tolist()),
         roc=roc(target, p_ai),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from .names import ALL, DEFAULT, SPLITS
-from .results import ConditionResult, Evaluation, Interval, QuartilePart, Resaved, SplitResult
+from .results import ConditionResult, Evaluation, GroupMetrics, Interval, QuartilePart, Resaved, SplitResult
 
 _GLOSSARY = """\
 Accuracy, balanced accuracy and F1 call AI from 0.5 on; the verdicts (AI, uncertain, real) are those of the operating \
@@ -46,8 +46,9 @@ def _split(split: str, result: SplitResult, evaluation: Evaluation, level: int) 
         f"{subheading} Verdicts by source at {DEFAULT}, {split}",
         _sources(conditions, DEFAULT),
     ]
-    if conditions[first].generators:
-        parts += [f"{subheading} Generators, {split}", _generators(conditions)]
+    for title in ("kinds", "generators"):
+        if groups := {name: getattr(result, title) for name, result in conditions.items() if getattr(result, title)}:
+            parts += [f"{subheading} {title.capitalize()} of AI photos, {split}", _detected(title[:-1], groups)]
     return [
         *parts,
         f"{subheading} By what the pixels show, {split}",
@@ -135,13 +136,14 @@ def _sources(conditions: _ByCondition, point: str) -> str:
     return table(("source", "is", "photos", *columns), rows)
 
 
-def _generators(conditions: _ByCondition) -> str:
-    columns = [f"{condition}: {metric}" for condition in conditions for metric in ("AUC", "TPR at 1 % FPR")]
+def _detected(title: str, groups: Mapping[str, Mapping[str, GroupMetrics]]) -> str:
+    """Compare groups of AI photos, by condition and name, with all real photos."""
+    columns = [f"{condition}: {metric}" for condition in groups for metric in ("AUC", "TPR at 1 % FPR")]
     rows = []
-    for name, group in sorted(next(iter(conditions.values())).generators.items()):
-        metrics = [result.generators[name] for result in conditions.values()]
+    for name, group in sorted(next(iter(groups.values())).items()):
+        metrics = [by_name[name] for by_name in groups.values()]
         rows.append((name, group.n, *(value for metric in metrics for value in (metric.auc, metric.tpr_at_1_fpr))))
-    return table(("generator", "photos", *columns), rows)
+    return table((title, "photos", *columns), rows)
 
 
 def _image_statistics(statistics: Mapping[str, tuple[QuartilePart, ...]], meanings: Mapping[str, str]) -> str:

@@ -61,7 +61,7 @@ def as_text(evaluation: Evaluation) -> str:
                 f"{name:24}FPR {rates.fpr:.3f}, TPR {rates.tpr:.3f}, uncertain {rates.uncertain:.3f}"
                 for name, rates in overall.points.items()
             ]
-            for title, groups in (("sources", parts.sources), ("generators", parts.generators)):
+            for title, groups in (("kinds", parts.kinds), ("sources", parts.sources), ("generators", parts.generators)):
                 lines += [f"-- {title}", *(_row(name, group.n, group) for name, group in groups.items())]
     if evaluation.left_out:
         lines.append(f"{evaluation.left_out} photos could not be decoded and are left out")

@@ -119,6 +119,7 @@ class ConditionResult(JsonRecord):
         unseen: Of the photos of all other sources; None likewise.
         sources: By source; one with photos of both labels counts as two.
         generators: By generator of the AI photos.
+        kinds: By kind of the AI photos; empty where the data does not say.
         ece: Expected calibration error, 0 to 1.
         reliability: Mean P(AI), share of AI and number of photos of each of 15 bins, empty ones left out.
         roc: False and true positive rates.
@@ -129,6 +130,7 @@ class ConditionResult(JsonRecord):
     unseen: BinaryMetrics | None = field(metadata=json_key("unseen", "unfamiliar"))
     sources: Mapping[str, GroupMetrics]
     generators: Mapping[str, GroupMetrics]
+    kinds: Mapping[str, GroupMetrics] = field(default_factory=dict)
     ece: float
     reliability: tuple[tuple[float, float, int], ...]
     roc: tuple[tuple[float, float], ...]

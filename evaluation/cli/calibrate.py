@@ -11,7 +11,7 @@ from aiface_runtime.errors import UsageError
 
 from ..errors import OutputError
 from ..names import CONDITION_NAMES
-from .common import MODEL, PHOTOS, LeftOut, choose_splits, progress
+from .common import MODEL, PHOTOS, LeftOut, progress
 
 DESCRIPTION = "Fit a model's probabilities and thresholds to labelled photos, and write a copy of the file."
 EPILOG = "The photos of the val split are used where there are splits."
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from aiface_runtime.catalog import resolve
 
     from ..calibrate_file import Options, calibrate_file
-    from ..dataset import read_samples
+    from ..dataset import choose_splits, read_samples
 
     model = resolve(args.model)
     _check_output(args.output, model)

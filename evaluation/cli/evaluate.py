@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import OutputError
 from ..names import SPLITS
-from .common import MODEL, PHOTOS, LeftOut, choose_splits, progress
+from .common import MODEL, PHOTOS, LeftOut, progress
 
 DESCRIPTION = "Measure a model file on labelled photos: in three conditions, by source and generator."
 EPILOG = "aiface-evaluate calibrate MODEL PHOTOS -o NEW.onnx fits a model's probabilities and thresholds to photos."
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0, or 1 when some photo was left out.
     """
-    from ..dataset import read_samples
+    from ..dataset import choose_splits, read_samples
     from ..evaluate import ModelScorer, assess
     from ..report import as_json, as_text, write
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..choices import SPLITS
+from aiface_evaluation.names import SPLITS
+
 from ._common import add_data, progress
 
 NAME, HELP = "evaluate", "metrics, page and plots per split, condition, source and generator"
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Evaluate, and print the tables or the JSON."""
-    from aiface_evaluation.dataset import check_files, read_samples
+    from aiface_evaluation.dataset import choose_splits, read_samples
     from aiface_evaluation.evaluate import assess
     from aiface_evaluation.report import as_json, as_text, check_output, write
 
@@ -32,9 +33,7 @@ def run(args: argparse.Namespace) -> None:
         check_output(args.output)
     samples = read_samples(args.data)
     seen = {sample.source for sample in samples if sample.split == "train"}
-    if any(sample.split for sample in samples):
-        samples = [sample for sample in samples if sample.split in (args.split or ["val"])]
-    check_files(samples)
+    samples = choose_splits(samples, args.split or ["val"], args.data)
     report = assess(open_scorer(args.model), samples, progress("photo"), seen=seen, command=args.command)
     if args.output:
         write(report, args.output)

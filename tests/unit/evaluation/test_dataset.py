@@ -13,11 +13,11 @@ from aiface_evaluation.errors import DataError
 def test_a_manifest_says_everything(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text(
         "path,label,split,source,generator,original,kind\n"
-        "a.jpg,Human,val,camera,,,photo\nb.jpg,fake,,net,GAN,a.jpg,edit\nc.jpg,ai\n"
+        "a.jpg,Human,val,camera,,,—\nb.jpg,fake,,net,GAN,a.jpg,edit\nc.jpg,ai\n"
     )
     expected = [
         Sample(tmp_path / "a.jpg", "real", "camera", "", "val"),
-        Sample(tmp_path / "b.jpg", "ai", "net", "GAN", "", tmp_path / "a.jpg"),
+        Sample(tmp_path / "b.jpg", "ai", "net", "GAN", "", tmp_path / "a.jpg", "edit"),
         Sample(tmp_path / "c.jpg", "ai", "ai"),
     ]
     assert read_samples(tmp_path) == read_samples(tmp_path / "manifest.csv") == expected
