@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import count
 
 import numpy as np
 import onnx
 import onnxslim
-from onnx import NodeProto, TensorProto, compose, helper, numpy_helper
+from numpy.typing import NDArray
+from onnx import TensorProto, compose, helper
 
 from aiface_runtime.manifest import IMAGE, PROBABILITIES
 
 from ..source import Preprocessing, Source
+from .builder import GraphBuilder
 from .evidence import add_evidence
 
 BEFORE, AFTER = "before/", "after/"  # prefixes of the names of the nodes added here
 SQUASHING = ("Softmax", "Sigmoid")  # operators that turn logits into probabilities
-_LEAST_PROBABILITY = 1e-12  # what float32 can tell from 0 without its logarithm running off
+_MIN_PROBABILITY = 1e-12  # what float32 can tell from 0 without its logarithm running off
+_RED_LAST = np.array([2, 1, 0], dtype=np.int64)
 
 
 def assemble(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -> onnx.ModelProto:
@@ -26,39 +29,40 @@ def assemble(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -
     a small network's latency doubles.
 
     Args:
-        graph: What one of the source's exporters made.
+        graph: From one of the source's exporters; changed in place.
         source: Gives the input's size and layout, the normalisation and the labels.
-        temperature: What logits are divided by, above 0.
+        temperature: Divisor of the logits, above 0.
 
     Returns:
         From uint8 RGB `image [N, height, width, 3]` to float32 `probabilities [N, C]` and, where `add_evidence` can,
         `evidence [N, h, w]`.
     """
-    opset, ir = graph.opset_import, graph.ir_version
-    columns = len(source.labels)
-    single = columns == 2 and _columns(graph) == 1
+    num_labels = len(source.labels)
+    single = num_labels == 2 and _num_outputs(graph) == 1
     is_logits = _uncover_logits(graph) if source.head == "probabilities" else True
-    first = _model(_before(source.preprocessing), opset, ir)
-    last = _model(_after(columns, single=single, is_logits=is_logits, temperature=temperature), opset, ir)
-    network_input, network_output = graph.graph.input[0].name, graph.graph.output[0].name
-    network = compose.add_prefix(graph, "net/")
-    whole = compose.merge_models(first, network, [("pixels", f"net/{network_input}")])
-    whole = compose.merge_models(whole, last, [(f"net/{network_output}", "answers")], outputs=[PROBABILITIES])
-    slim: onnx.ModelProto = onnxslim.slim(whole)
+    before = _before(source.preprocessing)
+    after = _after(num_labels, single=single, is_logits=is_logits, temperature=temperature)
+    slim: onnx.ModelProto = onnxslim.slim(_join(before, graph, after))
     for number, node in enumerate(slim.graph.node):
         node.name = node.name or f"net/{node.op_type} {number}"  # by which quantisation tells nodes apart
     versions = {entry.domain: entry.version for entry in slim.opset_import}  # merging repeats them
     del slim.opset_import[:]
     slim.opset_import.extend(helper.make_opsetid(*entry) for entry in versions.items())
-    add_evidence(slim, columns, source.ai_indices, (source.preprocessing.height, source.preprocessing.width))
+    add_evidence(slim, num_labels, source.ai_indices)
     return slim
 
 
-def _model(graph: onnx.GraphProto, opset: object, ir: int) -> onnx.ModelProto:
-    return helper.make_model(graph, opset_imports=opset, ir_version=ir)
+def _join(before: onnx.GraphProto, network: onnx.ModelProto, after: onnx.GraphProto) -> onnx.ModelProto:
+    """Feed each graph's first output to the next graph's first input."""
+    versions = {"opset_imports": network.opset_import, "ir_version": network.ir_version}
+    whole = helper.make_model(before, **versions)
+    for part in (compose.add_prefix(network, "net/"), helper.make_model(after, **versions)):
+        link = whole.graph.output[0].name, part.graph.input[0].name
+        whole = compose.merge_models(whole, part, [link], outputs=[part.graph.output[0].name])
+    return whole
 
 
-def _columns(graph: onnx.ModelProto) -> int:
+def _num_outputs(graph: onnx.ModelProto) -> int:
     shape = graph.graph.output[0].type.tensor_type.shape.dim
     return int(shape[-1].dim_value) if shape else 0
 
@@ -75,74 +79,51 @@ def _uncover_logits(graph: onnx.ModelProto) -> bool:
 
 
 def _before(preprocessing: Preprocessing) -> onnx.GraphProto:
+    """From uint8 RGB photos to what the network is fed."""
     height, width = preprocessing.height, preprocessing.width
-    names = iter(["nchw", "ordered", "levels", "scaled", "normalised", "pixels"])
-    nodes: list[NodeProto] = []
-    tensor = IMAGE
-
-    def add(kind: str, *constants: str, **attributes: Any) -> None:
-        nonlocal tensor
-        made = next(names)
-        node = helper.make_node(kind, [tensor, *constants], [made], name=BEFORE + made, **attributes)
-        nodes.append(node)
-        tensor = made
-
-    add("Transpose", perm=[0, 3, 1, 2])
+    builder = GraphBuilder(BEFORE, ["nchw", "ordered", "levels", "scaled", "normalised", "pixels"])
+    tensor = builder.add("Transpose", IMAGE, perm=[0, 3, 1, 2])
     if preprocessing.channels == "bgr":
-        add("Gather", "order", axis=1)
-    add("Cast", to=TensorProto.FLOAT)
-    add("Mul", "scale")
-    add("Add", "offset")
+        tensor = builder.add("Gather", tensor, _RED_LAST, axis=1)
+    tensor = builder.add("Cast", tensor, to=TensorProto.FLOAT)
+    tensor = builder.add("Mul", tensor, preprocessing.scale.reshape(1, 3, 1, 1))
+    tensor = builder.add("Add", tensor, preprocessing.offset.reshape(1, 3, 1, 1))
     if preprocessing.layout == "nhwc":
-        add("Transpose", perm=[0, 2, 3, 1])
-    nodes[-1].output[0] = "pixels"
+        tensor = builder.add("Transpose", tensor, perm=[0, 2, 3, 1])
     sides = [3, height, width] if preprocessing.layout == "nchw" else [height, width, 3]
-    constants = [
-        numpy_helper.from_array(preprocessing.scale.reshape(1, 3, 1, 1), "scale"),
-        numpy_helper.from_array(preprocessing.offset.reshape(1, 3, 1, 1), "offset"),
-        numpy_helper.from_array(np.array([2, 1, 0], dtype=np.int64), "order"),
-    ]
     return helper.make_graph(
-        nodes,
+        builder.nodes,
         "before",
         [helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, ["batch", height, width, 3])],
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", *sides])],
-        [constant for constant in constants if any(constant.name in node.input for node in nodes)],
+        [helper.make_tensor_value_info(tensor, TensorProto.FLOAT, ["batch", *sides])],
+        builder.constants,
     )
 
 
-def _after(columns: int, *, single: bool, is_logits: bool, temperature: float) -> onnx.GraphProto:
+def _after(num_labels: int, *, single: bool, is_logits: bool, temperature: float) -> onnx.GraphProto:
     """From the network's answers to probabilities; a single answer is the second label's."""
-    nodes: list[NodeProto] = []
-    constants: dict[str, float | list[float] | list[list[float]]] = {}
+    builder = GraphBuilder(AFTER, (f"after {number}" for number in count()))
     tensor = "answers"
-
-    def add(kind: str, *inputs: str, **attributes: Any) -> None:
-        nonlocal tensor
-        made = f"after {len(nodes)}"
-        nodes.append(helper.make_node(kind, list(inputs), [made], name=AFTER + made, **attributes))
-        tensor = made
-
     if single and not is_logits:
-        constants["one"] = [1.0]
-        add("Sub", "one", tensor)
-        add("Concat", tensor, "answers", axis=-1)
-    if single and is_logits:
-        constants["second"] = [[0.0, 1.0]]  # softmax of (0, logit) is (1 - sigmoid, sigmoid)
-        add("MatMul", tensor, "second")
+        complement = builder.add("Sub", _floats([1.0]), tensor)
+        tensor = builder.add("Concat", complement, tensor, axis=-1)
+    if single and is_logits:  # softmax of (0, logit) is (1 - sigmoid, sigmoid)
+        tensor = builder.add("MatMul", tensor, _floats([[0.0, 1.0]]))
     if not is_logits:
-        constants["least"], constants["most"] = _LEAST_PROBABILITY, 1.0
-        add("Clip", tensor, "least", "most")
-        add("Log", tensor)
+        tensor = builder.add("Clip", tensor, _floats(_MIN_PROBABILITY), _floats(1.0))
+        tensor = builder.add("Log", tensor)
     if temperature != 1.0:
-        constants["sharpness"] = [1 / temperature]
-        add("Mul", tensor, "sharpness")
-    add("Softmax", tensor, axis=-1)
-    nodes[-1].output[0] = PROBABILITIES
+        tensor = builder.add("Mul", tensor, _floats([1 / temperature]))
+    builder.add("Softmax", tensor, axis=-1)
+    builder.nodes[-1].output[0] = PROBABILITIES
     return helper.make_graph(
-        nodes,
+        builder.nodes,
         "after",
-        [helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["batch", 1 if single else columns])],
-        [helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["batch", columns])],
-        [numpy_helper.from_array(np.array(value, dtype=np.float32), name) for name, value in constants.items()],
+        [helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["batch", 1 if single else num_labels])],
+        [helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["batch", num_labels])],
+        builder.constants,
     )
+
+
+def _floats(values: float | list[float] | list[list[float]]) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32)

@@ -106,7 +106,7 @@ OTHERS = {
 def test_contributions_add_up_to_the_log_odds(how: str, ai: list[int]) -> None:
     graph = network(*LINEAR[how])
     columns = 3 if how == "three labels" else 2
-    add_evidence(graph, columns, ai, (32, 32))
+    add_evidence(graph, columns, ai)
     onnx.checker.check_model(graph, full_check=True)
     described = describe(graph, columns, ai)
     assert described is not None
@@ -130,7 +130,7 @@ def test_contributions_add_up_to_the_log_odds(how: str, ai: list[int]) -> None:
 def test_what_is_no_sum_over_places_is_left_alone(how: str) -> None:
     graph = network(*OTHERS[how])
     before = graph.SerializeToString()
-    add_evidence(graph, 2, [1], (32, 32))
+    add_evidence(graph, 2, [1])
     assert graph.SerializeToString() == before
     assert describe(graph, 2, [1]) is None
 
