@@ -1,4 +1,4 @@
-"""The same graph in fewer bits, by onnxruntime's own tools; what `assemble` added stays as it is."""
+"""Variants of a graph in fewer bits, by onnxruntime's own tools; what `assemble` added stays as it is."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ _LIBRARY_NAMES = {
     "percentile": CalibrationMethod.Percentile,
 }
 _WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_AT_ONCE = 8  # photos; all their activations are held for a histogram
+_BATCH_SIZE = 8  # photos; all their activations are held for a histogram
 
 
 def layers(graph: onnx.ModelProto) -> list[list[str]]:
-    """Names of the nodes that may be put into fewer bits, in the graph's order, by layer.
+    """Return the names of the nodes that may be put into fewer bits, in the graph's order, by layer.
 
     A layer is a node with weights and what follows up to the next.
     """
-    found: list[list[str]] = []
-    own = _own(graph)
+    names: list[list[str]] = []
+    always_float = _always_float(graph)
     for node in graph.graph.node:
-        if node.name in own:
+        if node.name in always_float:
             continue
-        if node.op_type in _WITH_WEIGHTS or not found:
-            found.append([])
-        found[-1].append(node.name)
-    return found
+        if node.op_type in _WITH_WEIGHTS or not names:
+            names.append([])
+        names[-1].append(node.name)
+    return names
 
 
-def _own(graph: onnx.ModelProto) -> set[str]:
-    """What stays in float whatever is asked: what was added, and a head whose evidence must add up to its answer."""
+def _always_float(graph: onnx.ModelProto) -> set[str]:
+    """Return the nodes that were added, and those of a head whose evidence must add up to its answer."""
     added = {node.name for node in graph.graph.node if node.name.startswith((BEFORE, AFTER, PREFIX))}
     return added | set(head_nodes(graph))
 
@@ -58,7 +58,7 @@ def write_ranges(graph: onnx.ModelProto, pixels: NDArray[np.uint8], method: Meth
     Args:
         graph: From `assemble`.
         pixels: uint8 `[N, height, width, 3]`, the photos to calibrate on.
-        method: How outliers count.
+        method: Which rule turns activations into ranges; they differ in how outliers count.
         file: Where the ranges go, for `to_int8`.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -70,8 +70,8 @@ def write_ranges(graph: onnx.ModelProto, pixels: NDArray[np.uint8], method: Meth
             calibrate_method=_LIBRARY_NAMES[method],
             extra_options={"symmetric": False},  # percentile's default would waste a bit on what is never negative
         )
-        for start in range(0, len(pixels), _AT_ONCE):
-            calibrator.collect_data(_Reader(pixels[start : start + _AT_ONCE]))
+        for start in range(0, len(pixels), _BATCH_SIZE):
+            calibrator.collect_data(_Reader(pixels[start : start + _BATCH_SIZE]))
         save_tensors_data(calibrator.compute_data(), file)
 
 
@@ -87,14 +87,17 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc] # onnxruntime is not
 def to_int8(
     graph: onnx.ModelProto, ranges: Path, method: Method, *, weight_bits: int = 8, in_float: Collection[str] = ()
 ) -> onnx.ModelProto:
-    """Static QDQ with asymmetric uint8 activations and int8 weights, scaled channel by channel.
+    """Quantise statically, with asymmetric uint8 activations and int8 weights scaled channel by channel.
 
     Args:
         graph: From `assemble`.
         ranges: From `write_ranges` by the same method.
-        method: As there.
+        method: The method of `write_ranges`.
         weight_bits: 8, or 7 for processors that add two products in 16 bits, where 8 overflow (AVX2 without VNNI).
         in_float: Names of nodes to leave as they are, beside those of `assemble` and the head.
+
+    Returns:
+        The graph between QuantizeLinear and DequantizeLinear nodes.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "int8.onnx"
@@ -107,13 +110,13 @@ def to_int8(
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=weight_bits == 7,
-            nodes_to_exclude=sorted(_own(graph) | set(in_float)),
+            nodes_to_exclude=sorted(_always_float(graph) | set(in_float)),
         )
-        return _tidy(onnx.load(file))
+        return _without_shapes(onnx.load(file))
 
 
 def to_fp16(graph: onnx.ModelProto, *, in_float: Collection[str] = ()) -> onnx.ModelProto:
-    """Weights and activations in float16; the input stays uint8, probabilities and evidence float32.
+    """Put weights and activations into float16; the input stays uint8, probabilities and evidence float32.
 
     Args:
         graph: From `assemble`.
@@ -122,14 +125,14 @@ def to_fp16(graph: onnx.ModelProto, *, in_float: Collection[str] = ()) -> onnx.M
     from onnxruntime.transformers.onnx_model import OnnxModel  # puts its own folder on the path
 
     model = OnnxModel(copy.deepcopy(graph))
-    # Also takes out the trips to float16 and back that the conversion puts between two nodes left in float32.
+    # Also removes the casts to float16 and back that the conversion puts between two nodes left in float32.
     model.convert_float_to_float16(
-        use_symbolic_shape_infer=False, keep_io_types=True, node_block_list=sorted(_own(graph) | set(in_float))
+        use_symbolic_shape_infer=False, keep_io_types=True, node_block_list=sorted(_always_float(graph) | set(in_float))
     )
     model.topological_sort()
-    return _tidy(model.model)
+    return _without_shapes(model.model)
 
 
-def _tidy(graph: onnx.ModelProto) -> onnx.ModelProto:
-    del graph.graph.value_info[:]  # of before, in part
+def _without_shapes(graph: onnx.ModelProto) -> onnx.ModelProto:
+    del graph.graph.value_info[:]  # in part those of the graph before
     return graph
