@@ -1,4 +1,4 @@
-"""A network in one of Keras' three forms, opened by whichever of TensorFlow and PyTorch is installed.
+"""A network in one of Keras' three forms, opened with TensorFlow or PyTorch, whichever is installed.
 
 TensorFlow opens `.h5` and `.keras` files and SavedModel folders; PyTorch, as Keras' backend, `.h5` files and the
 `.keras` files of Keras 3. This module imports neither before it is asked to open something.
@@ -24,7 +24,7 @@ from ..errors import SourceError
 from ..source import first_line
 
 OPSET = 18
-_LEAST_SCALE_OF_UNITS = 0.1  # 1/255 and 1/127.5 are for bytes; what networks do to 0 to 1 is of the order of 1
+_MIN_SCALE_OF_UNITS = 0.1  # 1/255 and 1/127.5 are for bytes; what networks do to 0 to 1 is of the order of 1
 _INSTALL = 'pip install "aiface[export-keras]"'
 
 
@@ -35,13 +35,13 @@ class Network:
     Attributes:
         name: The network's own name.
         framework: `keras`, or `tensorflow` for a SavedModel, which keeps a graph and no layers.
-        shape: Of its input, without the batch: height, width, channels; None where it takes any.
-        white: What it takes for a full channel: 1, or 255 where it rescales pixels itself.
-        columns: Of its output, `[N, columns]`.
-        ending: The last function: `sigmoid`, `softmax` or another.
-        reference: What `answers` computes with.
-        answers: From float32 `[N, height, width, 3]` to float32 `[N, columns]`.
-        exporters: As in `Source`.
+        shape: Height, width and channels of the input; None where it takes any.
+        input_max: Value of a full channel: 1, or 255 where the network rescales pixels itself.
+        num_outputs: Number of answers to a photo.
+        final_activation: Name of the last function: `sigmoid`, `softmax` or another.
+        reference: What `answers` computes with, for the record of the proof.
+        answers: From float32 `[N, height, width, 3]` to float32 `[N, num_outputs]`.
+        exporters: Exporters by name, as in `Source`.
     """
 
     name: str
@@ -55,25 +55,25 @@ class Network:
     exporters: Mapping[str, Callable[[], onnx.ModelProto]]
 
 
-def is_saved_model(place: Path) -> bool:
-    """Whether it is a folder that TensorFlow saved."""
-    return (place / "saved_model.pb").is_file()
+def is_saved_model(path: Path) -> bool:
+    """Tell whether it is a folder that TensorFlow saved."""
+    return (path / "saved_model.pb").is_file()
 
 
-def open_network(place: Path) -> Network:
+def open_network(path: Path) -> Network:
     """Open a `.h5` or `.keras` file or a SavedModel folder.
 
     Raises:
         SourceError: It is damaged, has several inputs or outputs, or what would open it is not installed.
     """
     try:
-        return _open_saved_model(place) if is_saved_model(place) else _open_keras(place)
+        return _open_saved_model(path) if is_saved_model(path) else _open_keras(path)
     except SourceError:
         raise
     except ImportError as error:
-        raise SourceError(f"{place}: {first_line(error)}; {_INSTALL}") from error
+        raise SourceError(f"{path}: {first_line(error)}; {_INSTALL}") from error
     except Exception as error:
-        raise SourceError(f"{place}: cannot be loaded ({first_line(error)})") from error
+        raise SourceError(f"{path}: cannot be loaded ({first_line(error)})") from error
 
 
 def _open_keras(file: Path) -> Network:
@@ -84,47 +84,43 @@ def _open_keras(file: Path) -> Network:
     keras = import_keras(file)
     model = keras.models.load_model(file, compile=False)
     inputs, outputs = _only(model.inputs, "input", file), _only(model.outputs, "output", file)
-    shape = tuple(inputs.shape[1:])
-    exporters: dict[str, Callable[[], onnx.ModelProto]] = {"keras": lambda: _by_keras(model)}
-    if keras.backend.backend() == "torch":  # Keras' own takes TorchScript there, whose graph gave other answers
-        exporters = {"torch.onnx dynamo": lambda: _by_dynamo(model, shape)}
     return Network(
         name=model.name,
         framework="keras",
-        shape=shape,
+        shape=tuple(inputs.shape[1:]),
         input_max=_input_max(keras, model),
         num_outputs=outputs.shape[-1],
         final_activation=_final_activation(keras, model),
         reference=f"keras on {keras.backend.backend()}, float32",
         answers=lambda pixels: np.asarray(keras.ops.convert_to_numpy(model(pixels, training=False))),
-        exporters=exporters,
+        exporters=_exporters(keras, model),
     )
 
 
-def import_keras(place: Path) -> Any:
-    """Keras, on the backend that is installed; the one place that sets the environment.
+def import_keras(path: Path) -> Any:
+    """Import Keras on the backend that is installed, and set the environment for it.
 
     Args:
-        place: What needs it, for the message.
+        path: What needs it, for the message.
 
     Raises:
         SourceError: Keras is not installed, or no backend for it.
     """
     backend = next((name for name in ("tensorflow", "torch") if util.find_spec(name)), None)
     if backend is None or util.find_spec("keras") is None:
-        raise SourceError(f"{place}: needs Keras, with TensorFlow or PyTorch; {_INSTALL}")
+        raise SourceError(f"{path}: needs Keras, with TensorFlow or PyTorch; {_INSTALL}")
     if "keras" not in sys.modules:
         os.environ.setdefault("KERAS_BACKEND", backend)
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow otherwise tells of the CPU it found
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow otherwise logs the CPU's features
     import keras
 
     return keras
 
 
-def _only(tensors: Any, kind: str, place: Path) -> Any:
+def _only(tensors: Any, kind: str, path: Path) -> Any:
     if not isinstance(tensors, list) or len(tensors) != 1:
         count = len(tensors) if tensors else "no fixed"
-        raise SourceError(f"{place}: has {count} {kind}s; an image classifier with one is exported")
+        raise SourceError(f"{path}: has {count} {kind}s; an image classifier with one is exported")
     return tensors[0]
 
 
@@ -137,11 +133,17 @@ def _final_activation(keras: Any, model: Any) -> str:
 
 
 def _input_max(keras: Any, model: Any) -> float:
-    """255 where the first rescaling layer, if there is one, brings 8-bit levels down."""
+    """Return 255 where the first rescaling layer, if there is one, scales 8-bit levels down, else 1."""
     for layer in model._flatten_layers():  # noqa: SLF001 also those of models within the model
         if isinstance(layer, keras.layers.Rescaling):
-            return 255.0 if np.max(np.abs(layer.scale)) < _LEAST_SCALE_OF_UNITS else 1.0
+            return 255.0 if np.max(np.abs(layer.scale)) < _MIN_SCALE_OF_UNITS else 1.0
     return 1.0
+
+
+def _exporters(keras: Any, model: Any) -> Mapping[str, Callable[[], onnx.ModelProto]]:
+    if keras.backend.backend() == "torch":  # Keras' own takes TorchScript there, whose graph gave other answers
+        return {"torch.onnx dynamo": lambda: _by_dynamo(model)}
+    return {"keras": lambda: _by_keras(model)}
 
 
 def _by_keras(model: Any) -> onnx.ModelProto:
@@ -152,10 +154,10 @@ def _by_keras(model: Any) -> onnx.ModelProto:
         return onnx.load(file)
 
 
-def _by_dynamo(model: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
+def _by_dynamo(model: Any) -> onnx.ModelProto:
     from .torch_exporter import by_dynamo
 
-    return by_dynamo(model.eval(), shape, OPSET)
+    return by_dynamo(model.eval(), model.inputs[0].shape[1:], OPSET)
 
 
 def _open_saved_model(folder: Path) -> Network:
@@ -171,7 +173,7 @@ def _open_saved_model(folder: Path) -> Network:
     output, answer = _only(list(signature.structured_outputs.items()), "output", folder)
     # through the loaded object, which owns the variables
     serve = tf.function(lambda image: loaded.signatures["serving_default"](**{name: image})[output])
-    shape = tuple(pixels.shape[1:])
+    shape: tuple[int | None, ...] = tuple(pixels.shape[1:])
     return Network(
         name=folder.resolve().name,
         framework="tensorflow",
@@ -186,7 +188,7 @@ def _open_saved_model(folder: Path) -> Network:
 
 
 def _frozen_final_activation(signature: Any) -> str:
-    """The operation behind a graph's output, looked for where calls are inlined."""
+    """Return the operation behind a graph's output, with calls inlined."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     operation = convert_variables_to_constants_v2(signature).outputs[0].op

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,22 +11,23 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, external_data_helper, version_converter
 from PIL import Image
 
+from aiface_runtime.files import sha256_of
 from aiface_runtime.images import ImageInput, load_rgb
 from aiface_runtime.manifest import KEY
 
 from ..errors import SourceError
 from ..graph.assemble import SQUASHING
+from ..graph.session import open_session
 from ..source import Head, Layout, Origin, Preprocessing, Source, first_line
 from .image_processor import ImageProcessor, preprocessing, read_processor
 from .labels import ai_labels, labels_of
 
-_OLDEST_OPSET = 13  # the first whose Softmax works on one axis; older files are brought up
-_SUM_TOLERANCE = 1e-3
+_MIN_OPSET = 13  # the first whose Softmax works on one axis; older files are converted
+_SUM_TOLERANCE = 1e-3  # on the sum of probabilities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ class OnnxSource(Source):
     """A network that is an ONNX graph already.
 
     Attributes:
-        file: It.
-        processor: The image processor that belongs to it, the reference for pixels.
-        model: The graph, its batch size made free.
+        file: The file.
+        processor: Image processor that belongs to it, the reference for pixels.
+        model: The graph, its batch size left open.
     """
 
     file: Path
@@ -45,18 +45,18 @@ class OnnxSource(Source):
     model: onnx.ModelProto
 
     def probabilities(self, photos: Iterable[ImageInput]) -> NDArray[np.float32]:
-        """By transformers' image processor and onnxruntime on the file as it was, one photo at a time."""
+        """Answer by transformers' image processor and onnxruntime on the file as it was, one photo at a time."""
         answers = np.concatenate([self.raw_answer(load_rgb(photo)) for photo in photos]).astype(np.float64)
         if answers.shape[1] == 1:
-            zero_or_rest = np.zeros_like(answers) if self.head == "logits" else 1 - answers
-            answers = np.concatenate([zero_or_rest, answers], axis=1)
+            complement = np.zeros_like(answers) if self.head == "logits" else 1 - answers
+            answers = np.concatenate([complement, answers], axis=1)
         if self.head == "logits":
             answers = np.exp(answers - answers.max(axis=1, keepdims=True))
-        shares: NDArray[np.float32] = (answers / answers.sum(axis=1, keepdims=True)).astype(np.float32)
-        return shares
+        probabilities: NDArray[np.float32] = (answers / answers.sum(axis=1, keepdims=True)).astype(np.float32)
+        return probabilities
 
     def raw_answer(self, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the file answers to one uint8 RGB photo `[H, W, 3]`: float32 `[1, C]`."""
+        """Return what the file answers to one uint8 RGB photo `[H, W, 3]`: float32 `[1, C]`."""
         pixels = self.processor(Image.fromarray(photo), return_tensors="np")["pixel_values"].astype(np.float32)
         if self.preprocessing.layout == "nhwc":
             pixels = pixels.transpose(0, 2, 3, 1)
@@ -65,13 +65,11 @@ class OnnxSource(Source):
         return rows
 
     @cached_property
-    def _session(self) -> ort.InferenceSession:
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        return ort.InferenceSession(self.file, options, providers=["CPUExecutionProvider"])
+    def _session(self) -> Any:
+        return open_session(self.file)
 
     def exporters(self) -> Mapping[str, Callable[[], onnx.ModelProto]]:
-        """The graph itself."""
+        """Return the graph itself."""
         return {"none (adopted)": self._copy}
 
     def _copy(self) -> onnx.ModelProto:
@@ -95,19 +93,19 @@ def read_onnx(file: Path, processor_file: Path, config_file: Path, ai_label: Seq
     model = _load(file)
     processor, config = read_processor(processor_file), _config(config_file)
     labels = labels_of(config, str(config_file))
-    prepared = replace(preprocessing(processor, str(processor_file)), layout=_layout(model, file))
-    _free_batch(model, prepared, file)
+    network_preprocessing = replace(preprocessing(processor, str(processor_file)), layout=_layout(model, file))
+    _open_batch(model, network_preprocessing, file)
     source = OnnxSource(
         name=str(file),
         labels=labels,
         ai_labels=tuple(ai_labels(labels, ai_label)),
-        preprocessing=prepared,
+        preprocessing=network_preprocessing,
         head="logits",
         origin=Origin(
             framework="onnx",
             architecture=next(iter(config.get("architectures") or ()), model.graph.name or "unnamed"),
             checkpoint=file.name,
-            weights_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+            weights_sha256=sha256_of([file]),
         ),
         reference="transformers image processor, and onnxruntime on the file as it was",
         file=file,
@@ -125,8 +123,8 @@ def _load(file: Path) -> onnx.ModelProto:
         if any(external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer):
             raise SourceError(f"{file}: keeps weights in another file; save it as one file with onnx.save first")
         onnx.checker.check_model(model)
-        if _opset(model) < _OLDEST_OPSET:
-            model = version_converter.convert_version(model, _OLDEST_OPSET)
+        if _opset(model) < _MIN_OPSET:
+            model = version_converter.convert_version(model, _MIN_OPSET)
     except FileNotFoundError as error:
         raise SourceError(f"{file}: no such file") from error
     except SourceError:
@@ -153,7 +151,7 @@ def _config(file: Path) -> dict[str, Any]:
 
 
 def _pixels_input(model: onnx.ModelProto, file: Path) -> onnx.ValueInfoProto:
-    """The graph's only true input; old files list their weights among the inputs too."""
+    """Return the graph's only input that is no weight: old files list their weights among the inputs too."""
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs: list[onnx.ValueInfoProto] = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1 or inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT:
@@ -168,13 +166,13 @@ def _layout(model: onnx.ModelProto, file: Path) -> Layout:
     raise SourceError(f"{file}: its input is {sides}, not [N, 3, H, W] or [N, H, W, 3]")
 
 
-def _free_batch(model: onnx.ModelProto, prepared: Preprocessing, file: Path) -> None:
+def _open_batch(model: onnx.ModelProto, pixels: Preprocessing, file: Path) -> None:
     """Leave the batch size open, where the file fixed it, and the sides as the processor makes them."""
-    wanted = [3, prepared.height, prepared.width] if prepared.layout == "nchw" else [prepared.height, prepared.width, 3]
+    expected = [3, pixels.height, pixels.width] if pixels.layout == "nchw" else [pixels.height, pixels.width, 3]
     value = _pixels_input(model, file)
-    for dim, side in zip(value.type.tensor_type.shape.dim[1:], wanted, strict=True):
+    for dim, side in zip(value.type.tensor_type.shape.dim[1:], expected, strict=True):
         if dim.dim_value not in (0, side):
-            raise SourceError(f"{file}: takes a side of {dim.dim_value}, but its processor makes {wanted}")
+            raise SourceError(f"{file}: takes a side of {dim.dim_value}, but its processor makes {expected}")
         dim.dim_value = side
     for end in (value, *model.graph.output):
         end.type.tensor_type.shape.dim[0].dim_param = "batch"
@@ -184,7 +182,7 @@ def _free_batch(model: onnx.ModelProto, prepared: Preprocessing, file: Path) -> 
 
 
 def _check_answers(source: OnnxSource) -> Head:
-    """Whether answers are probabilities: by the graph's last node, else by what it answers to noise.
+    """Return whether answers are logits or probabilities: by the graph's last node, else by its answers to noise.
 
     Raises:
         SourceError: It does not run, or gives another number of answers than there are labels.
@@ -194,12 +192,12 @@ def _check_answers(source: OnnxSource) -> Head:
         answers = np.concatenate([source.raw_answer(photo) for photo in noise])
     except Exception as error:  # onnxruntime's own have no narrower base
         raise SourceError(f"{source.name}: does not run on one photo ({first_line(error)})") from error
-    columns, labels = answers.shape[1], len(source.labels)
-    if columns != labels and (columns, labels) != (1, 2):
-        raise SourceError(f"{source.name}: gives {columns} answers, its configuration names {labels} labels")
+    num_outputs, num_labels = answers.shape[1], len(source.labels)
+    if num_outputs != num_labels and (num_outputs, num_labels) != (1, 2):
+        raise SourceError(f"{source.name}: gives {num_outputs} answers, its configuration names {num_labels} labels")
     last = next(node for node in source.model.graph.node if source.model.graph.output[0].name in node.output)
     if last.op_type in SQUASHING:
         return "probabilities"
     within = bool((answers >= 0).all() and (answers <= 1).all())
-    sums_to_one = columns == 1 or bool(np.allclose(answers.sum(axis=1), 1, atol=_SUM_TOLERANCE))
+    sums_to_one = num_outputs == 1 or bool(np.allclose(answers.sum(axis=1), 1, atol=_SUM_TOLERANCE))
     return "probabilities" if within and sums_to_one else "logits"

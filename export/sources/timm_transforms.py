@@ -1,4 +1,4 @@
-"""timm's evaluation transforms, as a `timm_wrapper` checkpoint's config.json has them, told in the manifest's terms."""
+"""timm's evaluation transforms, as a `timm_wrapper` checkpoint's config.json has them, put in the manifest's terms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .image_processor import ImageProcessor
 
 
 def is_timm(folder: Path) -> bool:
-    """Whether a checkpoint folder is timm's own, which transformers opens through its wrapper."""
+    """Tell whether a checkpoint folder is timm's own, which transformers opens through its wrapper."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -25,7 +25,7 @@ def is_timm(folder: Path) -> bool:
 
 
 def read_timm_processor(folder: Path) -> ImageProcessor:
-    """Transformers' wrapper of timm's transforms.
+    """Open transformers' wrapper of timm's transforms.
 
     Raises:
         SourceError: timm or torchvision is not installed, or timm does not take the configuration.
@@ -43,8 +43,12 @@ def read_timm_processor(folder: Path) -> ImageProcessor:
         raise SourceError(f"{folder}: its timm transforms cannot be made ({first_line(error)})") from error
 
 
-def timm_preprocessing(processor: ImageProcessor, place: str) -> Preprocessing:
-    """What the transforms do to a photo.
+def timm_preprocessing(processor: ImageProcessor, name: str) -> Preprocessing:
+    """Return what the transforms do to a photo.
+
+    Args:
+        processor: From `read_timm_processor`.
+        name: Where it comes from, for messages.
 
     Raises:
         SourceError: They do what the manifest cannot say.
@@ -54,10 +58,10 @@ def timm_preprocessing(processor: ImageProcessor, place: str) -> Preprocessing:
         ["ToTensor", "Normalize"],
         ["MaybeToTensor", "Normalize"],
     ):
-        raise SourceError(f"{place}: its transforms do not end in ToTensor and Normalize: {processor.val_transforms}")
-    steps = tuple(_step(transform, place) for transform in geometry)
+        raise SourceError(f"{name}: its transforms do not end in ToTensor and Normalize: {processor.val_transforms}")
+    steps = tuple(_step(transform, name) for transform in geometry)
     if not steps or not isinstance(steps[-1], CenterCropToEven):
-        raise SourceError(f"{place}: its transforms do not bring photos to one size")
+        raise SourceError(f"{name}: its transforms do not bring photos to one size")
     mean, std = (np.asarray(values, dtype=np.float64) for values in (normalize.mean, normalize.std))
     return Preprocessing(
         steps=steps,
@@ -68,13 +72,13 @@ def timm_preprocessing(processor: ImageProcessor, place: str) -> Preprocessing:
     )
 
 
-def _step(transform: Any, place: str) -> Step:
+def _step(transform: Any, name: str) -> Step:
     kind = type(transform).__name__
     if kind == "CenterCrop":
         return CenterCropToEven(*(int(side) for side in transform.size))
-    filter_ = next((name for name in FILTERS if kind == "Resize" and name == transform.interpolation.value), None)
+    filter_ = next((known for known in FILTERS if kind == "Resize" and known == transform.interpolation.value), None)
     if filter_ is None:
-        raise SourceError(f"{place}: its timm transform {transform} is not known here")
+        raise SourceError(f"{name}: its timm transform {transform} is not known here")
     size = transform.size
     if isinstance(size, int) or len(size) == 1:
         return ResizeShorter(int(size if isinstance(size, int) else size[0]), filter_)

@@ -11,13 +11,13 @@ from importlib import util
 from pathlib import Path
 
 _NAMES = ("nms", "qnms")
-_kept: list[object] = []  # PyTorch forgets the names with the object that declared them
+_libraries: list[object] = []  # PyTorch forgets the names with the object that declared them
 
 
 def declare_missing_names() -> None:
     """Make `import torchvision` work; does nothing where it is absent, fits, or was imported already."""
     spec = util.find_spec("torchvision")
-    if spec is None or spec.origin is None or _kept:
+    if spec is None or spec.origin is None or _libraries:
         return
     import torch
 
@@ -31,4 +31,4 @@ def declare_missing_names() -> None:
         for name in _NAMES:
             schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
             library.define(schema)  # type: ignore[no-untyped-call]
-        _kept.append(library)
+        _libraries.append(library)

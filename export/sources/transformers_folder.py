@@ -1,8 +1,7 @@
-"""A transformers checkpoint folder: its network, its labels, and what its image processor does to a photo."""
+"""A transformers checkpoint folder: the network, its labels, and what its image processor does to a photo."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from transformers import AutoConfig, AutoModelForImageClassification, Pretrained
 
 from aiface_evaluation.errors import DataError
 from aiface_evaluation.results import Evaluation
+from aiface_runtime.files import sha256_of
 from aiface_runtime.images import ImageInput, load_rgb
 
 from ..checkpoint_record import CheckpointRecord
@@ -30,6 +30,7 @@ from .timm_transforms import is_timm, read_timm_processor, timm_preprocessing
 from .torch_exporter import by_dynamo
 
 OPSET = 18
+_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 # Eager attention is what both exporters turn into plain MatMul and Softmax nodes.
 _ATTENTION = "eager"
 
@@ -40,14 +41,14 @@ class TransformersSource(Source):
 
     Attributes:
         model: The network, in evaluation mode.
-        processor: Its own image processor, the reference for pixels.
+        processor: The network's own image processor, the reference for pixels.
     """
 
     model: PreTrainedModel
     processor: ImageProcessor
 
     def probabilities(self, photos: Iterable[ImageInput]) -> NDArray[np.float32]:
-        """By transformers' image processor, its model and softmax, one photo at a time as a user would."""
+        """Answer by transformers' image processor, its model and softmax, one photo at a time as a user would."""
         rows = []
         with torch.inference_mode():
             for photo in photos:
@@ -56,7 +57,7 @@ class TransformersSource(Source):
         return np.stack(rows)
 
     def exporters(self) -> Mapping[str, Callable[[], onnx.ModelProto]]:
-        """optimum, then torch.onnx's dynamo exporter."""
+        """Return optimum, then torch.onnx's dynamo exporter."""
         return {"optimum": self._by_optimum, "torch.onnx dynamo": self._by_dynamo}
 
     def _by_optimum(self) -> onnx.ModelProto:
@@ -78,36 +79,30 @@ class TransformersSource(Source):
         return by_dynamo(self.model, shape, OPSET, argument="pixel_values")
 
 
-_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
-
-
-def read_transformers(folder: Path, ai_label: Sequence[str] = (), place: str = "") -> TransformersSource:
+def read_transformers(folder: Path, ai_label: Sequence[str] = (), hub_id: str = "") -> TransformersSource:
     """Open a checkpoint folder.
 
     Args:
         folder: With `config.json`, `model.safetensors` or `pytorch_model.bin`, and `preprocessor_config.json`, which
             timm's own checkpoints do without.
         ai_label: Labels that mean AI-generated, where their names do not say.
-        place: What the user called it; empty for the folder's own name.
+        hub_id: `org/name@commit` where the folder is a hub's; empty elsewhere.
 
     Raises:
         SourceError: The folder is not a whole image-classification checkpoint, or uses what cannot be exported.
     """
     _check_files(folder)
-    if timm := is_timm(folder):
-        processor = read_timm_processor(folder)  # first: without timm nothing below can be read
-    try:
-        config: PretrainedConfig = AutoConfig.from_pretrained(folder)
-    except Exception as error:
-        raise SourceError(f"{folder}: its configuration cannot be read ({first_line(error)})") from error
-    if not timm:
-        if not any("ForImageClassification" in name for name in config.architectures or ()):
-            raise SourceError(f"{folder}: is {config.architectures}, not an image classifier")
+    timm = is_timm(folder)
+    # The processor of timm first: without timm the configuration cannot be read either.
+    processor = read_timm_processor(folder) if timm else None
+    config = _config(folder)
+    if processor is None:
+        _check_classifier(config, folder)
         processor = read_processor(folder / "preprocessor_config.json")
     labels = labels_of({"id2label": config.id2label}, str(folder))
     model = _model(folder)
     return TransformersSource(
-        name=place or str(folder),
+        name=hub_id or str(folder),
         labels=labels,
         ai_labels=tuple(ai_labels(labels, ai_label)),
         preprocessing=(timm_preprocessing if timm else preprocessing)(processor, str(folder)),
@@ -115,8 +110,8 @@ def read_transformers(folder: Path, ai_label: Sequence[str] = (), place: str = "
         origin=Origin(
             framework="transformers",
             architecture=f"timm {config.architecture}" if timm else type(model).__name__,
-            checkpoint=place or folder.resolve().name,
-            weights_sha256=_sha256(folder),
+            checkpoint=hub_id or folder.resolve().name,
+            weights_sha256=sha256_of(_weights(folder)),
         ),
         reference="transformers image processor and model, float32, eager",
         record=_record(folder),
@@ -142,11 +137,17 @@ def _weights(folder: Path) -> list[Path]:
     raise SourceError(f"{folder}: lacks its weights (model.safetensors or pytorch_model.bin)")
 
 
-def _sha256(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for file in _weights(folder):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+def _config(folder: Path) -> PretrainedConfig:
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(folder)
+    except Exception as error:
+        raise SourceError(f"{folder}: its configuration cannot be read ({first_line(error)})") from error
+    return config
+
+
+def _check_classifier(config: PretrainedConfig, folder: Path) -> None:
+    if not any("ForImageClassification" in name for name in config.architectures or ()):
+        raise SourceError(f"{folder}: is {config.architectures}, not an image classifier")
 
 
 def _model(folder: Path) -> PreTrainedModel:

@@ -1,12 +1,12 @@
-"""The model hub's families of image classifiers, with random weights: what the exporter is proved on.
+"""The model hub's families of image classifiers with random weights, to test the exporter on.
 
-Random weights prove a graph as well as trained ones, if the network's answers differ from photo to photo; the last
-layer is therefore scaled until they do.
+Random weights test a graph as well as trained ones if the network's answers differ from photo to photo; the last layer
+is therefore scaled until they do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,24 +28,24 @@ _BILINEAR, _BICUBIC = 2, 3  # Pillow's numbers, as processors' files have them
 
 @dataclass(frozen=True)
 class Family:
-    """How users of the hub have a family.
+    """A family as users of the hub have it.
 
     Attributes:
-        model: transformers' prefix of the config and model classes.
+        model: Prefix of transformers' config and model classes.
         processor: Name of the image processor's class.
         full: Arguments of a configuration of the size that people use.
-        small: Those that make it small enough for tests.
-        pixels: Arguments of the processor at full size.
-        small_pixels: Those that differ at the small size.
-        labels: In output order.
+        small: Arguments that make it small enough for tests.
+        processor_full: Arguments of the processor at full size.
+        processor_small: Those that differ at the small size.
+        labels: Names of the labels by output index.
     """
 
     model: str
     processor: str
     full: Mapping[str, Any]
     small: Mapping[str, Any]
-    pixels: Mapping[str, Any]
-    small_pixels: Mapping[str, Any]
+    processor_full: Mapping[str, Any]
+    processor_small: Mapping[str, Any]
     labels: Mapping[int, str] = field(default_factory=lambda: _REAL_AI)
 
 
@@ -53,7 +53,7 @@ def _square(side: int) -> dict[str, int]:
     return {"height": side, "width": side}
 
 
-def _timm_pixels(side: int, crop_pct: float) -> dict[str, Any]:
+def _timm_config(side: int, crop_pct: float) -> dict[str, Any]:
     values = {"mean": _IMAGENET["image_mean"], "std": _IMAGENET["image_std"], "interpolation": "bicubic"}
     return {"input_size": [3, side, side], "crop_pct": crop_pct, "crop_mode": "center", **values}
 
@@ -170,10 +170,10 @@ FAMILIES: dict[str, Family] = {
     TIMM: Family(
         "TimmWrapper",
         "TimmWrapperImageProcessor",
-        {"architecture": "efficientnet_b4", "pretrained_cfg": _timm_pixels(380, 0.922)},
-        {"architecture": "test_efficientnet", "pretrained_cfg": _timm_pixels(96, 0.875)},
-        {"pretrained_cfg": _timm_pixels(380, 0.922)},
-        {"pretrained_cfg": _timm_pixels(96, 0.875)},
+        {"architecture": "efficientnet_b4", "pretrained_cfg": _timm_config(380, 0.922)},
+        {"architecture": "test_efficientnet", "pretrained_cfg": _timm_config(96, 0.875)},
+        {"pretrained_cfg": _timm_config(380, 0.922)},
+        {"pretrained_cfg": _timm_config(96, 0.875)},
         {0: "fake", 1: "real"},
     ),
 }
@@ -186,10 +186,10 @@ def save_family(
 
     Args:
         name: One of `FAMILIES`.
-        folder: Where to.
-        small: Small enough for tests, in place of the size that people use.
-        seed: Of the weights.
-        pictures: RGB, on which answers should differ; none for smooth random ones.
+        folder: Folder to write.
+        small: Whether it is small enough for tests, in place of the size that people use.
+        seed: Random seed of the weights.
+        pictures: RGB pictures on which answers should differ; none for `smooth_pictures`.
 
     Returns:
         `folder`.
@@ -200,14 +200,12 @@ def save_family(
 
     family = FAMILIES[name]
     torch.manual_seed(seed)
+    arguments = {**family.full, **(family.small if small else {})}
     labels = {"id2label": dict(family.labels), "label2id": {label: index for index, label in family.labels.items()}}
-    config = getattr(transformers, f"{family.model}Config")(
-        **{**family.full, **(family.small if small else {})}, **labels
-    )
-    make: Callable[..., PreTrainedModel] = getattr(transformers, f"{family.model}ForImageClassification")
-    model = make(config)
-    pixels = {**family.pixels, **(family.small_pixels if small else {})}
-    processor: ImageProcessor = getattr(transformers, family.processor)(**pixels)
+    config = getattr(transformers, f"{family.model}Config")(**arguments, **labels)
+    model: PreTrainedModel = getattr(transformers, f"{family.model}ForImageClassification")(config)
+    arguments = {**family.processor_full, **(family.processor_small if small else {})}
+    processor: ImageProcessor = getattr(transformers, family.processor)(**arguments)
     _spread_answers(model, processor, pictures or smooth_pictures())
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
@@ -215,7 +213,7 @@ def save_family(
 
 
 def smooth_pictures() -> list[Image.Image]:
-    """Sixteen random ones of a few colours each, the same every time."""
+    """Paint sixteen random RGB pictures of 96 x 96 pixels and a few colours each, the same every time."""
     coarse = np.random.default_rng(0).integers(0, 256, (16, 5, 5, 3), dtype=np.uint8)
     return [Image.fromarray(picture).resize((96, 96), Image.Resampling.BICUBIC) for picture in coarse]
 
