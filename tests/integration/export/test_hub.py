@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -16,15 +18,47 @@ import pytest
 from aiface_export.testing.random_checkpoints import save_family
 from aiface_runtime import Classifier
 
+pytestmark = [pytest.mark.torch]
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 BRANCHES = {"main": COMMIT, COMMIT: COMMIT}
+# Files of the repositories; what is in them is not read on the way to the cache, but for the index of shards.
+REPOSITORIES = {
+    "whole": {"config.json": "{}", "preprocessor_config.json": "{}", "model.safetensors": "weights"},
+    "old": {"config.json": "{}", "pytorch_model.bin": "weights"},
+    "sharded": {
+        "config.json": "{}",
+        "model.safetensors.index.json": '{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}',
+        "model-1.safetensors": "weights",
+        "model-2.safetensors": "weights",
+    },
+    "no-config": {"model.safetensors": "weights"},
+    "no-weights": {"config.json": "{}"},
+    "no-shard": {
+        "config.json": "{}",
+        "model.safetensors.index.json": '{"weight_map": {"head": "model-1.safetensors"}}',
+    },
+    "bad-index": {"config.json": "{}", "model.safetensors.index.json": '{"weight_map": '},
+}
+# A process of its own, because huggingface_hub reads its settings when it is imported.
+FETCH = """
+import json, sys
+from aiface_export.errors import SourceError
+from aiface_export.sources.hub import fetch
+for hub_id in sys.argv[1:]:
+    try:
+        folder, name = fetch(hub_id)
+        print(json.dumps([name, sorted(file.name for file in folder.iterdir())]))
+    except SourceError as error:
+        print(json.dumps(str(error)))
+"""
 
 
 class Hub(ThreadingHTTPServer):
-    """Answers the hub's resolve calls for one repository, `someone/detector`."""
+    """Answers the hub's resolve calls for the repositories `someone/NAME`, folders of the given one."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.asked = folder, list[str]()
+        self.folder, self.requests = folder, list[str]()
         super().__init__(("127.0.0.1", 0), _Resolve)
 
 
@@ -38,15 +72,16 @@ class _Resolve(BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def _answer(self, *, body: bool) -> None:
-        self.server.asked.append(self.path)
+        self.server.requests.append(self.path)
         owner, name, _, revision, file = (*self.path.strip("/").split("/", 4), *[""] * 5)[:5]
-        if (owner, name) != ("someone", "detector"):
+        repository = self.server.folder / name
+        if owner != "someone" or not repository.is_dir():
             return self._refuse("RepoNotFound")
         if revision not in BRANCHES:
             return self._refuse("RevisionNotFound")
-        if not (self.server.folder / file).is_file():
+        if not (repository / file).is_file():
             return self._refuse("EntryNotFound")
-        content = (self.server.folder / file).read_bytes()
+        content = (repository / file).read_bytes()
         self.send_response(200)
         self.send_header("X-Repo-Commit", BRANCHES[revision])
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
@@ -67,9 +102,15 @@ class _Resolve(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    server = Hub(save_family("vit", tmp_path / "remote", small=True))
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    folder = tmp_path_factory.mktemp("hub")
+    for repository, files in REPOSITORIES.items():
+        (folder / repository).mkdir()
+        for name, content in files.items():
+            (folder / repository / name).write_text(content)
+    save_family("vit", folder / "vit", small=True)
+    server = Hub(folder)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -78,69 +119,88 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     thread.join()
 
 
-def export(hub: Hub, place: str, file: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own: huggingface_hub reads its settings when it is imported."""
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def python(hub: Hub, cache: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     settings = {
         "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}",
-        "HF_HOME": str(file.parent / "cache"),
+        "HF_HOME": str(cache),
         "HF_HUB_DISABLE_XET": "1",
         "NO_PROXY": "127.0.0.1",
     }
-    command = [sys.executable, "-P", "-m", "aiface_export", place, "-o", str(file)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | settings | more)
+    environment = os.environ | settings | more
+    return subprocess.run([sys.executable, "-P", *words], capture_output=True, text=True, check=False, env=environment)
 
 
-def test_a_hub_id_is_fetched_once_and_then_works_offline(hub: Hub, tmp_path: Path, portrait: Path) -> None:
-    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
-    done = export(hub, "someone/detector", first)
+def fetch(hub: Hub, cache: Path, *names: str, **more: str) -> dict[str, list[object] | str]:
+    """Fetch `someone/NAME`: `org/name@commit` and the files in the cache, or what the error says."""
+    done = python(hub, cache, "-c", FETCH, *(f"someone/{name}" for name in names), **more)
     assert done.returncode == 0, done.stderr
-    assert Classifier(first).manifest.document["source"]["checkpoint"] == f"someone/detector@{COMMIT}"
-    hub.asked.clear()
-    done = export(hub, f"someone/detector@{COMMIT}", second, HF_HUB_OFFLINE="1")
-    assert done.returncode == 0, done.stderr
-    assert hub.asked == []
-    answers = [Classifier(file).predict(portrait).p_ai for file in (first, second)]
-    assert answers[0] == pytest.approx(answers[1], abs=1e-5)  # another exporter may have served
+    return dict(zip(names, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.fixture(scope="module")
+def online(hub: Hub, cache: Path) -> dict[str, list[object] | str]:
+    return fetch(hub, cache, *REPOSITORIES, "none", "whole@v9")
+
+
+WHOLE = ("whole", "old", "sharded")
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_checkpoint_is_fetched_with_its_weights(name: str, online: dict[str, list[object] | str]) -> None:
+    assert online[name] == [f"someone/{name}@{COMMIT}", sorted(REPOSITORIES[name])]
 
 
 @pytest.mark.parametrize(
-    ("place", "setting", "says"),
+    ("name", "says"),
     [
-        ("someone/else", {}, "no such repository"),
-        ("someone/detector@v9", {}, "no revision 'v9'"),
-        ("someone/detector", {"HF_HUB_OFFLINE": "1"}, "not in the cache"),
-        ("someone/detector", {"HF_ENDPOINT": "http://127.0.0.1:9"}, "cannot be reached"),
+        ("none", "no such repository"),
+        ("whole@v9", "no revision 'v9'"),
+        ("no-config", "has no config.json"),
+        ("no-weights", "has neither model.safetensors nor pytorch_model.bin"),
+        ("no-shard", "model-1.safetensors, which the repository lacks"),
+        ("bad-index", "is no index of weights"),
     ],
 )
-def test_what_cannot_be_fetched_is_one_line(
-    hub: Hub, tmp_path: Path, place: str, setting: dict[str, str], says: str
+def test_what_cannot_be_fetched_says_why(name: str, says: str, online: dict[str, list[object] | str]) -> None:
+    message = online[name]
+    assert isinstance(message, str)
+    assert message.startswith(f"someone/{name}: ")
+    assert message.count("someone/") == 1
+    assert says in message
+
+
+@pytest.mark.parametrize("way", ["offline mode", "out of reach"])
+def test_what_was_fetched_needs_no_network(
+    way: str, hub: Hub, cache: Path, online: dict[str, list[object] | str]
 ) -> None:
-    done = export(hub, place, tmp_path / "model.onnx", **setting)
+    hub.requests.clear()
+    with socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))  # and never listens
+        unreachable = f"http://127.0.0.1:{refusing.getsockname()[1]}"
+        setting = {"HF_HUB_OFFLINE": "1"} if way == "offline mode" else {"HF_ENDPOINT": unreachable}
+        answers = fetch(hub, cache, *WHOLE, f"whole@{COMMIT}", "none", **setting)
+    assert hub.requests == []
+    assert {name: answers[name] for name in WHOLE} == {name: online[name] for name in WHOLE}
+    assert answers[f"whole@{COMMIT}"] == online["whole"]
+    assert "not in the cache, and the hub cannot be reached" in answers["none"]
+
+
+def test_a_hub_id_is_exported(hub: Hub, cache: Path, tmp_path: Path, portrait: Path) -> None:
+    done = python(hub, cache, "-m", "aiface_export", "someone/vit", "-o", str(tmp_path / "model.onnx"))
+    assert done.returncode == 0, done.stderr
+    with Classifier(tmp_path / "model.onnx", device="cpu") as classifier:
+        assert classifier.manifest.document["source"]["checkpoint"] == f"someone/vit@{COMMIT}"
+        assert 0 < classifier.predict(portrait).p_ai < 1
+
+
+def test_what_cannot_be_fetched_is_one_line_and_writes_nothing(hub: Hub, cache: Path, tmp_path: Path) -> None:
+    done = python(hub, cache, "-m", "aiface_export", "someone/none", "-o", str(tmp_path / "model.onnx"))
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("aiface-export: ")]
-    assert place in line
-    assert says in line
-    assert not (tmp_path / "model.onnx").exists()
-
-
-def test_a_repository_without_weights_is_refused(hub: Hub, tmp_path: Path) -> None:
-    (hub.folder / "model.safetensors").unlink()
-    done = export(hub, "someone/detector", tmp_path / "model.onnx")
-    assert done.returncode == 1
-    assert "has neither model.safetensors nor pytorch_model.bin" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("index", "says"),
-    [
-        ('{"weight_map": {"head": "model-00001.safetensors"}}', "model-00001.safetensors, which the repository lacks"),
-        ('{"weight_map": ', "is no index of weights"),
-    ],
-)
-def test_weights_in_shards_that_are_not_whole_are_refused(hub: Hub, tmp_path: Path, index: str, says: str) -> None:
-    (hub.folder / "model.safetensors").rename(hub.folder / "elsewhere")
-    (hub.folder / "model.safetensors.index.json").write_text(index)
-    done = export(hub, "someone/detector", tmp_path / "model.onnx")
-    assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("aiface-export: ")]
-    assert says in line
+    assert line.startswith("aiface-export: someone/none: no such folder here")
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Seed 2 in Keras' three forms → files that give the answers of its card's own code, or nothing."""
+"""The reference ResNet in Keras' three forms becomes files that give the answers of its card's own code."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ with warnings.catch_warnings():
 
 # The frameworks warn of their own futures; our code is held to "no warnings" everywhere else.
 pytestmark = [
+    pytest.mark.keras,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
-SIZE = int(os.environ.get("AIFACE_TEST_SEED_SIZE", "64"))  # 224 and width 64: the seed itself
-WIDTH = int(os.environ.get("AIFACE_TEST_SEED_WIDTH", "8"))
+SIZE = int(os.environ.get("AIFACE_TEST_RESNET_SIZE", "64"))  # 224 and width 64: the reference ResNet itself
+WIDTH = int(os.environ.get("AIFACE_TEST_RESNET_WIDTH", "8"))
 TENSORFLOW = keras.backend.backend() == "tensorflow"
-SEED = ["--labels", "ai,real"]
+LABELS = ["--labels", "ai,real"]
 
 
 def card_pixels(photo: Path, channels: str) -> np.ndarray:
-    """The card's own code; the Space turns the photo to RGB first."""
+    """Read pixels by the card's own code; the Space turns the photo to RGB first."""
     image = cv2.imread(str(photo))
     if channels == "rgb":
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -48,7 +49,7 @@ def card_pixels(photo: Path, channels: str) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def photos(portrait: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """100 of varied size: the portrait at odd framings, and the shared faces where they are."""
+    """100 photos of varied size: the portrait at odd framings, and the shared faces where they are."""
     folder = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     with Image.open(portrait) as image:
@@ -61,40 +62,41 @@ def photos(portrait: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
 
 
 @pytest.fixture(scope="module")
-def seed(photos: list[Path]) -> Any:
-    """Random weights whose answers differ clearly between photos."""
+def network(photos: list[Path]) -> Any:
+    """The reference ResNet with random weights whose answers differ clearly between photos."""
     from aiface_training.keras_resnet.network import random_reference_resnet
 
     return random_reference_resnet([Image.open(photo).convert("RGB") for photo in photos[::6]], WIDTH, SIZE)
 
 
-def save(model: Any, place: Path) -> Path:
-    if place.suffix:
-        model.save(place)
+def save(model: Any, path: Path) -> Path:
+    if path.suffix:
+        model.save(path)
     elif TENSORFLOW:
-        model.export(place, verbose=False)
+        model.export(path, verbose=False)
     else:
         pytest.skip("TensorFlow is not installed: nothing else writes or reads a SavedModel")
-    return place
+    return path
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-@pytest.mark.parametrize("channels", ["bgr", "rgb"])
-@pytest.mark.parametrize("form", ["seed.h5", "seed.keras", "seed"])
+@pytest.mark.parametrize(
+    ("form", "channels"), [("resnet.h5", "bgr"), ("resnet.keras", "bgr"), ("resnet.keras", "rgb"), ("resnet", "bgr")]
+)
 def test_the_file_gives_the_cards_answers(
     *,
     form: str,
     channels: str,
-    seed: Any,
+    network: Any,
     photos: list[Path],
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    place, file = save(seed, tmp_path / form), tmp_path / "model.onnx"
+    path, file = save(network, tmp_path / form), tmp_path / "model.onnx"
     options = [] if channels == "bgr" else ["--channels", channels]
-    assert main([str(place), "-o", str(file), *SEED, *options]) == 0
+    assert main([str(path), "-o", str(file), *LABELS, *options]) == 0
     pixels = np.stack([card_pixels(photo, channels) for photo in photos])
-    expected = seed.predict(pixels, verbose=0)[:, 0]
+    expected = network.predict(pixels, verbose=0)[:, 0]
     assert np.ptp(expected) > 0.1, "a reference that says the same of every photo proves nothing"
     levels = np.rint(255 * (pixels[..., ::-1] if channels == "bgr" else pixels)).astype(np.uint8)
     with Classifier(file, device="cpu") as classifier:
@@ -110,7 +112,7 @@ def test_the_file_gives_the_cards_answers(
     assert document["ai_labels"] == ["ai"]
     assert document["input"]["network_channels"] == channels
     assert [step["filter"] for step in document["input"]["steps"]] == ["bilinear_no_antialias"]
-    assert document["source"]["framework"] == ("keras" if place.suffix else "tensorflow")
+    assert document["source"]["framework"] == ("keras" if path.suffix else "tensorflow")
 
 
 def test_several_outputs_end_in_softmax(tmp_path: Path, portrait: Path) -> None:
@@ -134,7 +136,7 @@ def test_a_network_that_rescales_pixels_itself_is_fed_bytes(tmp_path: Path, port
     layers = [inner, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")]
     model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
     model.save(tmp_path / "own.keras")
-    options = [*SEED, "--resize", "bicubic", "--channels", "rgb"]
+    options = [*LABELS, "--resize", "bicubic", "--channels", "rgb"]
     assert main([str(tmp_path / "own.keras"), "-o", str(tmp_path / "own.onnx"), *options]) == 0
     with Image.open(portrait) as image:
         pixels = np.asarray(image.convert("RGB").resize((32, 32), Image.Resampling.BICUBIC), dtype=np.float32)
@@ -142,11 +144,13 @@ def test_a_network_that_rescales_pixels_itself_is_fed_bytes(tmp_path: Path, port
     assert answer.scores["real"] == pytest.approx(model.predict(pixels[None], verbose=0)[0, 0], abs=1e-4)
 
 
-def tiny(place: Path, *, sides: int | None = 32, columns: int = 1, ending: str = "sigmoid", outputs: int = 1) -> Path:
+def tiny(
+    path: Path, *, sides: int | None = 32, num_outputs: int = 1, activation: str = "sigmoid", heads: int = 1
+) -> Path:
     image = keras.Input((sides, sides, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(image)
-    made = [keras.layers.Dense(columns, activation=ending)(pooled) for _ in range(outputs)]
-    return save(keras.Model(image, made if outputs > 1 else made[0]), place)
+    answers = [keras.layers.Dense(num_outputs, activation=activation)(pooled) for _ in range(heads)]
+    return save(keras.Model(image, answers if heads > 1 else answers[0]), path)
 
 
 def cut_short(folder: Path) -> Path:
@@ -162,10 +166,10 @@ def not_a_zip(folder: Path) -> Path:
 
 
 def broken_saved_model(folder: Path) -> Path:
-    place = folder / "saved"
-    place.mkdir()
-    (place / "saved_model.pb").write_bytes(b"nothing")
-    return place
+    path = folder / "saved"
+    path.mkdir()
+    (path / "saved_model.pb").write_bytes(b"nothing")
+    return path
 
 
 def unserved(folder: Path) -> Path:
@@ -183,10 +187,10 @@ def unserved(folder: Path) -> Path:
         (lambda folder: folder / "none.h5", "ai,real", "no such file"),
         (broken_saved_model, "ai,real", "cannot be loaded" if util.find_spec("tensorflow") else "only TensorFlow"),
         (unserved, "ai,real", "no serving signature"),
-        (lambda folder: tiny(folder / "two.keras", outputs=2), "ai,real", "has 2 outputs"),
+        (lambda folder: tiny(folder / "two.keras", heads=2), "ai,real", "has 2 outputs"),
         (lambda folder: tiny(folder / "any.keras", sides=None), "ai,real", "any x any x 3"),
-        (lambda folder: tiny(folder / "logits.keras", ending="linear"), "ai,real", "end in linear"),
-        (lambda folder: tiny(folder / "two.keras", columns=2), "ai,real", "softmax"),
+        (lambda folder: tiny(folder / "logits.keras", activation="linear"), "ai,real", "end in linear"),
+        (lambda folder: tiny(folder / "two.keras", num_outputs=2), "ai,real", "softmax"),
         (lambda folder: tiny(folder / "one.keras"), "ai,real,human", "--labels"),
         (lambda folder: tiny(folder / "one.keras"), "yes,no", "--ai-label"),
         (lambda folder: tiny(folder / "one.keras"), "", "--labels ai,real"),
@@ -195,9 +199,9 @@ def unserved(folder: Path) -> Path:
 def test_wrong_input_is_one_line_and_writes_nothing(
     make: Callable[[Path], Path], labels: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place, out = make(tmp_path), tmp_path / "out"
+    path, out = make(tmp_path), tmp_path / "out"
     capsys.readouterr()
-    assert main([str(place), "-o", str(out / "model.onnx"), *(["--labels", labels] if labels else [])]) == 1
+    assert main([str(path), "-o", str(out / "model.onnx"), *(["--labels", labels] if labels else [])]) == 1
     complaints = [line for line in capsys.readouterr().err.splitlines() if line.startswith("aiface-export: ")]
     assert len(complaints) == 1
     assert says in complaints[0]
