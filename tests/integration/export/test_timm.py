@@ -1,6 +1,6 @@
-"""timm's own checkpoints → files that give timm's answers.
+"""timm's own checkpoints become files that give timm's answers.
 
-In processes of their own: torchvision, which timm needs, has no build that fits the pinned PyTorch, and transformers
+In a process of its own: torchvision, which timm needs, has no build that fits the pinned PyTorch, and transformers
 imports it wherever it is installed. `make test` puts both beside the environment and says where by AIFACE_TEST_TIMM.
 """
 
@@ -8,101 +8,75 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from aiface_runtime import Classifier
+from tests import support
 
-PLACE = os.environ.get("AIFACE_TEST_TIMM", "")
-needs_timm = pytest.mark.skipif(
-    not PLACE and util.find_spec("timm") is None,
-    reason="timm is not installed, and AIFACE_TEST_TIMM does not say where",
-)
+pytestmark = [pytest.mark.torch]
 
-SAVE = """
-import sys
-from pathlib import Path
-from aiface_export.testing.random_checkpoints import TIMM, save_family
-from PIL import Image
-save_family(TIMM, Path(sys.argv[1]), small=True, pictures=[Image.open(photo) for photo in sys.argv[2:]])
-"""
-# What a user of timm writes, apart from the exporter and from transformers' wrapper.
-ANSWER = """
-import json, sys
-from pathlib import Path
-from aiface_export.sources.torchvision_stub import declare_missing_names
-declare_missing_names()
-import timm, torch
-from PIL import Image
-from safetensors.torch import load_file
-folder = Path(sys.argv[1])
-config = json.loads((folder / "config.json").read_text())
-model = timm.create_model(config["architecture"], num_classes=2)
-model.load_state_dict(load_file(folder / "model.safetensors"))
-data = timm.data.resolve_data_config(config["pretrained_cfg"])
-transform = timm.data.create_transform(**data)
-with torch.inference_mode():
-    photos = [Image.open(photo).convert("RGB") for photo in sys.argv[2:]]
-    rows = [model.eval()(transform(photo)[None]).softmax(-1)[0].tolist() for photo in photos]
-print(json.dumps(rows))
-"""
+TIMM_FOLDER = os.environ.get("AIFACE_TEST_TIMM", "")
+SCRIPT = Path(support.__file__).with_name("timm_process.py")
 
 
-def python(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    places = os.pathsep.join(filter(None, [PLACE, os.environ.get("PYTHONPATH", "")]))
-    environment = {**os.environ, "PYTHONPATH": places, "PYTHONWARNINGS": "ignore"}
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=check, env=environment)
+@dataclass(frozen=True)
+class Run:
+    """What the process left.
+
+    Attributes:
+        folder: Where its files are.
+        results: What it found, by name.
+        complaints: The lines on standard error that begin with "aiface-export: ".
+    """
+
+    folder: Path
+    results: dict[str, Any]
+    complaints: list[str]
 
 
 @pytest.fixture(scope="module")
 def photos(portrait: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Cuts of sizes whose crop starts at half a pixel, to be rounded up and down."""
     folder = tmp_path_factory.mktemp("photos")
+    sizes = [(512, 600), (301, 300), (300, 303), (200, 411), (97, 231), (389, 240)]
     with Image.open(portrait) as image:
-        for number, (width, height) in enumerate(
-            [(512, 600), (301, 300), (300, 303), (200, 411), (97, 231), (389, 240)]
-        ):
+        for number, (width, height) in enumerate(sizes):
             image.crop((10 * number, 5 * number, 10 * number + width, height)).save(folder / f"{number}.png")
     return sorted(folder.iterdir())
 
 
 @pytest.fixture(scope="module")
-def saved(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("timm") / "checkpoint"
-    python("-c", SAVE, str(folder), *map(str, photos))
-    return folder
-
-
-def as_the_hub_has_it(saved: Path, folder: Path, crop_mode: str) -> Path:
-    """timm's repositories name neither transformers nor its classes."""
-    shutil.copytree(saved, folder)
-    config = json.loads((folder / "config.json").read_text())
-    kept: dict[str, object] = {
-        "architecture": config["architecture"],
-        "num_classes": 2,
-        "label_names": ["fake", "real"],
-    }
-    kept["pretrained_cfg"] = {**config["pretrained_cfg"], "crop_mode": crop_mode}
-    (folder / "config.json").write_text(json.dumps(kept))
-    return folder
-
-
-@needs_timm
-@pytest.mark.parametrize("crop_mode", ["center", "squash"])
-def test_the_file_gives_timms_answers(crop_mode: str, saved: Path, photos: list[Path], tmp_path: Path) -> None:
-    folder, file = as_the_hub_has_it(saved, tmp_path / "checkpoint", crop_mode), tmp_path / "model.onnx"
-    done = python("-m", "aiface_export", str(folder), "-o", str(file), check=False)
+def run(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    if not TIMM_FOLDER and util.find_spec("timm") is None:
+        pytest.skip("timm is not installed, and AIFACE_TEST_TIMM does not say where")
+    folder = tmp_path_factory.mktemp("timm")
+    paths = os.pathsep.join(filter(None, [TIMM_FOLDER, os.environ.get("PYTHONPATH", "")]))
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder), *map(str, photos)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": paths, "PYTHONWARNINGS": "ignore"},
+    )
     assert done.returncode == 0, done.stderr
-    expected = np.array(json.loads(python("-c", ANSWER, str(folder), *map(str, photos)).stdout))
+    complaints = [line for line in done.stderr.splitlines() if line.startswith("aiface-export: ")]
+    return Run(folder, json.loads((folder / "results.json").read_text()), complaints)
+
+
+def test_the_file_gives_timms_answers(run: Run, photos: list[Path]) -> None:
+    assert run.results["export of center"] == 0
+    expected = np.array(run.results["answers"])
     assert np.ptp(expected[:, 0]) > 0.1, "a reference that says the same of every photo proves nothing"
-    with Classifier(file, device="cpu") as classifier:
+    with Classifier(run.folder / "center.onnx", device="cpu") as classifier:
         answers = [classifier.predict(photo) for photo in photos]
         document = classifier.manifest.document
     actual = np.array([list(answer.scores.values()) for answer in answers])
@@ -112,14 +86,17 @@ def test_the_file_gives_timms_answers(crop_mode: str, saved: Path, photos: list[
     assert [step["op"] for step in document["input"]["steps"]][-1] == "center_crop_to_even"
 
 
-@needs_timm
-def test_transforms_that_the_manifest_cannot_say_are_refused(saved: Path, tmp_path: Path) -> None:
-    folder = as_the_hub_has_it(saved, tmp_path / "checkpoint", "border")
-    done = python("-m", "aiface_export", str(folder), "-o", str(tmp_path / "model.onnx"), check=False)
-    assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("aiface-export: ")]
+@pytest.mark.parametrize("crop_mode", ["center", "squash"])
+def test_the_manifests_steps_give_timms_pixels(crop_mode: str, run: Run) -> None:
+    assert run.results["pixel difference"][crop_mode] <= 1e-5
+    assert run.results["steps of squash"] == ["Resize", "CenterCropToEven"]
+
+
+def test_transforms_that_the_manifest_cannot_say_are_refused(run: Run) -> None:
+    assert run.results["export of border"] == 1
+    (line,) = run.complaints
     assert "ResizeKeepRatio" in line
-    assert not (tmp_path / "model.onnx").exists()
+    assert not (run.folder / "border.onnx").exists()
 
 
 @pytest.mark.skipif(util.find_spec("timm") is not None, reason="timm is installed")
