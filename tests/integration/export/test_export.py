@@ -80,7 +80,14 @@ def photos(portrait: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
     return sorted(folder.iterdir()) + sorted((SHARED / "data" / "val").glob("*/*.jpg"))[::100]
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name != TIMM])  # timm's: test_timm.py
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name.startswith("swin") else ())
+        for name in FAMILIES
+        if name != TIMM  # test_timm.py
+    ],
+)
 def test_the_file_gives_the_checkpoints_answers(
     family: str, tmp_path: Path, photos: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
