@@ -83,6 +83,8 @@ def find_linear_head(graph: onnx.ModelProto, margin: _Vector) -> LinearHead | No
     tensor, averaged, logits = nodes[0].input[0], nodes[0].output[0], nodes[-1].input[0]
     tail, side_inputs = nodes[1:-1], _side_inputs(nodes[1:-1], averaged, graph)
     features, average, answers, *side_values = _on_noise(graph, [tensor, averaged, logits, *side_inputs])
+    if average.shape[:1] != (_BATCH,):  # an average over the pictures
+        return None
     axes = [axis for axis in range(1, features.ndim) if features.shape[axis] == average[0].size]
     if not axes:  # more than one value a channel is left
         return None

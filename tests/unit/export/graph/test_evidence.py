@@ -90,6 +90,11 @@ OTHERS = {
     "a way around the average": (POOL, ("Add", ["t3"], {}), FLAT, ("MatMul", [normal(CHANNELS * 16, 2)], {})),
     "a maximum": (("GlobalMaxPool", [], {}), FLAT, HEAD),
     "a window over a part": (("AveragePool", [], {"kernel_shape": [3, 3], "strides": [2, 2]}), FLAT, HEAD),
+    "an average over the pictures": (
+        FLAT,
+        ("ReduceMean", [np.array([0])], {"keepdims": 1}),
+        ("Gemm", [normal(CHANNELS * 16, 2)], {}),
+    ),
     "no average": (FLAT, ("Gemm", [normal(CHANNELS * 16, 2)], {})),
 }
 
