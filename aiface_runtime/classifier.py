@@ -40,9 +40,9 @@ class Classifier:
         model: A bundled model's name or the path of an `.onnx` file from `aiface-export`; None for the bundled default.
         device: `auto` takes the best device that truly works and says in `fallback` what it passed over; a device named
             explicitly that cannot be had is an error.
-        providers: onnxruntime providers in order of preference, for what `device` does not name.
+        providers: onnxruntime providers in order of preference, for devices that `device` has no name for.
         threads: Cores for one run; None for what CPU affinity and the container's quota allow.
-        operating_point: Which of the model's thresholds turn `p_ai` into a verdict.
+        operating_point: Name of the thresholds that turn `p_ai` into a verdict.
 
     Raises:
         AifaceError: `ModelNotFoundError`, `ModelCorruptError`, `ManifestError`, `BackendNotInstalledError`,
@@ -118,12 +118,12 @@ class Classifier:
 
         Args:
             images: Anything that `predict` takes, any number of them.
-            batch_size: Photos that are decoded, and then answered for, side by side.
+            batch_size: Number of photos that are decoded, and then answered, together.
             on_error: `record` yields a `Failure` for a photo that cannot be used; `raise` raises what
                 `predict` would.
 
         Raises:
-            InputError: With `on_error="raise"`.
+            InputError: A photo cannot be used, and `on_error` is `raise`.
             UsageError: `batch_size` or `on_error` makes no sense, or `images` is one photo.
         """
         if batch_size < 1:
@@ -143,7 +143,7 @@ class Classifier:
 
         Raises:
             NoEvidenceError: The model's network does not allow it.
-            InputError: As `predict`.
+            InputError: The photo cannot be used.
         """
         from .explanation import Explanation  # not for an answer alone: start-up counts
 
@@ -167,7 +167,7 @@ class Classifier:
             `[{"label": str, "score": float}, …]`, the likeliest label first; for a list of photos a list of those.
 
         Raises:
-            InputError: As `predict`.
+            InputError: The photo cannot be used.
         """
         if isinstance(images, (list, tuple)):
             return [_ranked(answer) for answer in self.predict_many(images, on_error="raise")]

@@ -13,7 +13,7 @@ def usable_cores(cgroup_root: Path = _CGROUP, membership: Path = Path("/proc/sel
     """Count cores by CPU affinity, capped by the container's quota; onnxruntime's own default knows neither.
 
     Args:
-        cgroup_root: Where cgroup v2, or the v1 `cpu` controller, is mounted.
+        cgroup_root: Mount point of cgroup v2, or of the v1 `cpu` controller.
         membership: The kernel's list of this process's groups.
 
     Returns:

@@ -105,7 +105,7 @@ def import_onnxruntime() -> Any:
     """Import onnxruntime, with telemetry off.
 
     Raises:
-        BackendNotInstalledError: It cannot be imported.
+        BackendNotInstalledError: onnxruntime cannot be imported.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the library initialises, never later
     try:

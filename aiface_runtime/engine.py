@@ -116,7 +116,7 @@ class Engine:
 
         Raises:
             NoEvidenceError: The graph has no such output.
-            InferenceError: As of `run`.
+            InferenceError: The device failed.
         """
         if self.manifest.evidence is None:
             raise NoEvidenceError(self.manifest.id)

@@ -34,7 +34,7 @@ class Explanation:
     says what the model reacted to, not what was done to the photo.
 
     Attributes:
-        prediction: The same answer as `predict` gives.
+        prediction: Answer for the photo, equal to that of `predict`.
         evidence: float32 `[h, w]`, what each cell contributes to the log-odds of AI, in logits: positive speaks for
             AI, negative for real. Its mean and `bias` make the log-odds of the answer.
         bias: Log-odds of AI that do not depend on the photo, in logits.

@@ -110,7 +110,7 @@ def load_rgb(source: ImageInput) -> NDArray[np.uint8]:
         uint8 RGB `[H, W, 3]`, values 0 to 255. An array that was passed in is returned without a copy.
 
     Raises:
-        InputError: As of `decode`.
+        InputError: The photo cannot be used.
     """
     return decode(source).pixels
 
@@ -123,10 +123,10 @@ def decode(source: ImageInput, min_size: tuple[int, int] | None = None) -> Decod
     Args:
         source: A path, encoded bytes, a binary file at the start of a picture, a PIL image, or a uint8 RGB array
             `[H, W, 3]`, which is taken as it is.
-        min_size: Width and height that must remain; None for the whole.
+        min_size: Width and height that must remain; None for full size.
 
     Raises:
-        InputError: One of its leaves, naming the input and the remedy.
+        InputError: A subclass of it, which names the input and the remedy.
     """
     name = describe(source)
     if isinstance(source, np.ndarray):
@@ -146,7 +146,7 @@ def read_once(source: ImageInput) -> ImageInput:
     """Return the same photo as something that can be decoded several times; a path or a file is read now.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: The input cannot be read.
     """
     if isinstance(source, (Image.Image, np.ndarray)):
         return source

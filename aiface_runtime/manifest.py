@@ -95,11 +95,11 @@ class Manifest:
         name: The model's name.
         version: The model's own version.
         labels: Names of the classes, in output order.
-        ai_labels: Those of the labels that mean AI-generated; `p_ai` is the sum of their probabilities.
+        ai_labels: The labels that mean AI-generated; `p_ai` is the sum of their probabilities.
         height: Height of the graph's input, in pixels.
         width: Width of the graph's input, in pixels.
         steps: Resizes and crops that lead from a photo of any size to that input, in this order.
-        scaled_decoding: How many times the sides of the first resize must remain, 1 to 64, when a JPEG is decoded at a
+        scaled_decoding: Multiple of the first resize's sides that must remain, 1 to 64, when a JPEG is decoded at a
             half, a quarter or an eighth of its size; None where every pixel counts, as where the original's answers are
             to be met exactly.
         operating_points: Thresholds by name.

@@ -31,8 +31,8 @@ def preprocess(pixels: NDArray[np.uint8], steps: Sequence[Step], box: Box | None
 
     Args:
         pixels: uint8 RGB `[H, W, 3]` of any size.
-        steps: From the model's manifest.
-        box: Where in `pixels` the photo lies, to a fraction of a pixel; None for all of them.
+        steps: Resizes and crops of the model's manifest.
+        box: Part of `pixels` that the photo fills, to a fraction of a pixel; None for all of them.
 
     Returns:
         uint8 RGB `[height, width, 3]` of the model's input, equal to what transformers' image processors compute

@@ -34,9 +34,9 @@ class Problem:
     """Why there is no file.
 
     Attributes:
-        problem: What the row says.
-        exporter: What wrote the graph; empty where nothing did.
-        versions: Of packages, by name.
+        problem: Text of the row.
+        exporter: Name of the exporter; empty where none wrote a graph.
+        versions: Versions of packages, by name.
     """
 
     problem: str
@@ -53,8 +53,8 @@ class Proof:
     """What `aiface-export` measured of one precision.
 
     Attributes:
-        exporter: What wrote the graph.
-        versions: Of packages, by name.
+        exporter: Name of the exporter that wrote the graph.
+        versions: Versions of packages, by name.
         images: Number of photos that answers were compared on.
         max_difference: Largest absolute difference of a probability to the original's.
         label_agreement: Share of photos with the original's label, 0 to 1.
@@ -98,10 +98,10 @@ class Row:
     """A checkpoint in one precision.
 
     Attributes:
-        name: The checkpoint's, as the table shows it.
+        name: Name of the checkpoint, as the table shows it.
         framework: Framework that made the checkpoint.
-        precision: One of `PRECISIONS`.
-        outcome: What the export gave.
+        precision: Precision of the file, one of `PRECISIONS`.
+        outcome: Measurements of the export, or its problem.
     """
 
     name: str

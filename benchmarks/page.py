@@ -46,7 +46,7 @@ class Section:
         """Put a text between the marks.
 
         Raises:
-            ValueError: As `surroundings`.
+            ValueError: There is no such page, or it lacks a mark.
         """
         before, after = self.surroundings()
         self.page.write_text(before + text + after, encoding="utf-8")

@@ -28,9 +28,9 @@ class SubjectProcess:
     """A process that runs one subject, `benchmarks.worker`.
 
     Args:
-        model: One of `models.NAMES`.
-        name: One of its subjects.
-        folder: The model's.
+        model: Name of the model, one of `models.NAMES`.
+        name: Name of one of the model's subjects.
+        folder: Folder of the model.
         threads: Cores to use; 0 for the library's own default.
     """
 
@@ -46,7 +46,7 @@ class SubjectProcess:
         """Return the next reply; the first one says that the subject is open.
 
         Raises:
-            SubjectError: It failed, or ended without a reply.
+            SubjectError: The subject failed, or ended without a reply.
         """
         line = self._stdout.readline()
         reply: dict[str, Any] = json.loads(line) if line else {"error": "the process died"}
@@ -58,7 +58,7 @@ class SubjectProcess:
         """Have the subject do something, and return its reply with the seconds that it took.
 
         Raises:
-            SubjectError: It failed.
+            SubjectError: The subject failed.
         """
         try:
             print(json.dumps({"action": action} | arguments), file=self._stdin, flush=True)
@@ -79,9 +79,9 @@ class Comparison:
     """A model, and the subjects that are compared on it.
 
     Attributes:
-        model: One of `models.NAMES`.
-        folder: The model's, from `models.make`.
-        names: The subjects' names.
+        model: Name of the model, one of `models.NAMES`.
+        folder: Folder of the model, by `models.make`.
+        names: Names of the subjects.
     """
 
     model: str

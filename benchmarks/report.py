@@ -22,10 +22,10 @@ class _Task:
     """A task that has one row a subject.
 
     Attributes:
-        name: Key in the results.
+        name: Key of the task in the results.
         title: Heading of its table.
-        header: The table's.
-        cells: What a row has behind the subject's name.
+        header: Header of its table.
+        cells: Cells of a row after the subject's name.
     """
 
     name: str

@@ -127,10 +127,10 @@ def folder_throughput(comparison: Comparison, files: Sequence[Path], rounds: int
     """Measure photos a second over a folder, this library on one core and on two, beside the limit of the machine.
 
     Args:
-        comparison: What is compared.
-        files: The photos.
-        rounds: How often this library answers the whole folder.
-        others: How many of the photos the other subjects get, which take longer.
+        comparison: Model and subjects to compare.
+        files: Photos of the folder.
+        rounds: Number of times that this library answers the whole folder.
+        others: Number of photos for the other subjects, which take longer.
     """
     ours = {f"{OURS}, {cores} core(s)": partial(comparison.process, OURS, cores) for cores in (1, 2)}
     names = [name for name in comparison.names if name != OURS]

@@ -42,9 +42,9 @@ class Options:
     Attributes:
         conditions: Names of the conditions to fit in.
         max_fpr: Share of the real photos that may be called AI; None for the usual one.
-        name: The new model's name; None for the old one's.
-        version: Its version; None for the old one's with `+calibrated`.
-        command: What the user typed, for the record.
+        name: Name of the new model; None for the old one's.
+        version: Version of the new model; None for the old one's with `+calibrated`.
+        command: Command line that the user typed, for the record.
     """
 
     conditions: tuple[str, ...]
@@ -72,9 +72,9 @@ def calibrate_file(
         model: The `.onnx` file; it is not changed.
         samples: Labelled photos that the model was not trained on.
         output: The `.onnx` file to write.
-        options: What the user chooses.
+        options: Choices of the user.
         progress: Wraps an iterable to show how far it is.
-        on_undecodable: As of `assess`.
+        on_undecodable: Called for each photo that cannot be decoded, which is then left out; None to raise its error.
 
     Returns:
         `calibration` as the new manifest has it.
@@ -113,10 +113,10 @@ class _Fit:
     """A fitted calibration.
 
     Attributes:
-        slope: What the logits are multiplied by.
-        bias: What is added to the logits of the labels that mean AI.
+        slope: Factor of the logits, above 0.
+        bias: Number that is added to the logits of the labels that mean AI.
         before: Logits of P(AI) as the file gives it, float64 `[N]`, by condition.
-        after: Logits of P(AI) as fitted, likewise.
+        after: Logits of P(AI) as fitted, float64 `[N]`, by condition.
     """
 
     slope: float
@@ -208,7 +208,7 @@ def _verify(draft: Path, samples: Sequence[Sample], fit: _Fit, progress: Progres
     """Compare the new file's answers, through the runtime, with the fitted ones.
 
     Raises:
-        CalibrationError: They differ.
+        CalibrationError: The answers differ from the fitted ones.
     """
     chosen = np.unique(np.linspace(0, len(samples) - 1, _VERIFIED).astype(int))
     photos = [samples[index] for index in chosen]

@@ -41,7 +41,7 @@ def fit_temperature(margin_at: Callable[[float], Scores], target: NDArray[np.int
     """Find the temperature, 0.05 to 20, that minimises the negative log likelihood, both labels weighing the same.
 
     Args:
-        margin_at: From a temperature to the logits of P(AI), float64 `[N]`.
+        margin_at: Function from a temperature to the logits of P(AI), float64 `[N]`.
         target: int `[N]`, 0 for real, 1 for AI.
     """
     result = minimize_scalar(
@@ -82,7 +82,7 @@ def fit_scaling(margin_at: Callable[[float], Scores], target: NDArray[np.int_]) 
     """Find slope and bias as `fit_platt` does, of a margin that is no linear function of the slope.
 
     Args:
-        margin_at: From a temperature, the inverse of the slope, to the logits of P(AI), float64 `[N]`.
+        margin_at: Function from a temperature, the inverse of the slope, to the logits of P(AI), float64 `[N]`.
         target: int `[N]`, 0 for real, 1 for AI.
 
     Returns:

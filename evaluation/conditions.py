@@ -22,8 +22,8 @@ class Condition(NamedTuple):
     """What is done to a photo before a classifier sees it.
 
     Attributes:
-        description: For people.
-        apply: From an RGB photo of any size to another, always the same one.
+        description: Sentence for the report.
+        apply: Function from an RGB photo of any size to another, always the same one.
     """
 
     description: str
@@ -65,7 +65,7 @@ def views(sample: Sample, names: tuple[str, ...]) -> list[ImageInput]:
 
     Args:
         sample: The photo.
-        names: Of `CONDITIONS` or `RESAVED`.
+        names: Keys of `CONDITIONS` or `RESAVED`.
 
     Returns:
         One input a name.

@@ -24,12 +24,12 @@ class Sample:
     Attributes:
         path: The file.
         label: `real` or `ai`.
-        source: Name of the collection it came from; the unit of balanced sampling and of reporting.
-        generator: Name of what made it; empty for a real photo or where nobody knows.
+        source: Name of the collection that the photo came from; the unit of balanced sampling and of reporting.
+        generator: Name of the generator of an AI photo; empty for a real photo or where it is not known.
         split: `train`, `val`, `test`, or empty where the data does not say.
         original: The real photo that a reconstruction was made of; None for every other photo.
-        kind: Of an AI photo how much of it is generated, `generated`, `edit` or `swap` for instance; empty for a real
-            photo or where the data does not say.
+        kind: Kind of an AI photo, `generated`, `edit` or `swap` for instance; empty for a real photo or
+            where the data does not say.
     """
 
     path: Path
@@ -116,7 +116,7 @@ def choose_splits(samples: Sequence[Sample], splits: Sequence[str], photos: Path
     """Take the photos of some splits; all where the data has no splits.
 
     Raises:
-        DataError: There are none, one label is missing, or a file is not there.
+        DataError: There are no samples, one label is missing, or a file is not there.
     """
     present = sorted({sample.split for sample in samples} - {""})
     chosen = [sample for sample in samples if not present or sample.split in splits]

@@ -94,7 +94,7 @@ def assess(
         samples: Labelled photos; one without a split counts as `all`.
         progress: Wraps an iterable to show how far it is, as tqdm does.
         seen: Sources that have photos in the train split too.
-        command: What the user typed, for the record.
+        command: Command line that the user typed, for the record.
         on_undecodable: Called for each photo that cannot be decoded, which is then left out; None to raise its error.
 
     Returns:

@@ -29,10 +29,10 @@ class JsonRecord:
 
         Args:
             values: The parsed JSON.
-            name: Of its file, for messages.
+            name: Name of its file, for messages.
 
         Raises:
-            DataError: It is not such a record.
+            DataError: `values` is not such a record.
         """
         try:
             record: Self = _read(cls, values, "")

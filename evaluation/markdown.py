@@ -21,8 +21,8 @@ def markdown(evaluation: Evaluation, level: int = 2) -> str:
     """Give the tables of an evaluation; every number comes out of its record.
 
     Args:
-        evaluation: What `aiface_evaluation.evaluate.assess` returns, or a manifest holds.
-        level: Of the headings.
+        evaluation: Result of `aiface_evaluation.evaluate.assess`, or the evaluation in a manifest.
+        level: Level of the headings, from 1.
     """
     parts = ["Conditions: " + "; ".join(f"*{name}*: {text}" for name, text in evaluation.conditions) + ".", _GLOSSARY]
     if evaluation.left_out:

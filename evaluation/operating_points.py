@@ -54,7 +54,7 @@ def operating_points(
     5 % of the AI photos real in every condition, and is never uncertain.
 
     Args:
-        scores: By condition, float64 `[N]` P(AI); a single condition may have any name.
+        scores: P(AI) by condition, float64 `[N]`; a single condition may have any name.
         samples: The N photos, of both labels.
         max_fpr: Share of the real photos that `balanced` may call AI in place of 2 %, and 2.5 times that of a source;
             where it is below 1 %, `low_false_alarm` keeps it too. Above 0 and below 1.

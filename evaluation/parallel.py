@@ -19,7 +19,7 @@ def ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     Decoding, resizing and encoding let go of the interpreter's lock.
 
     Raises:
-        Exception: What `function` raises, in its turn.
+        Exception: An error of `function`, when its item's turn comes.
     """
     workers = usable_cores()
     waiting: deque[Future[R]] = deque()

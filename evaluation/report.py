@@ -27,8 +27,8 @@ def write(evaluation: Evaluation, output: Path) -> None:
     """Write FILE.json, FILE.md and FILE-reliability.png, FILE-roc.png and FILE-generators.png.
 
     Args:
-        evaluation: What `assess` returns.
-        output: FILE.json.
+        evaluation: Result of `assess`.
+        output: Path of FILE.json.
 
     Raises:
         OSError: A file cannot be written.

@@ -114,12 +114,12 @@ class ConditionResult(JsonRecord):
     """What was measured of a split's photos in one condition.
 
     Attributes:
-        overall: Of all photos.
-        seen: Of the photos of sources that have photos in the train split too; None where these lack a label.
-        unseen: Of the photos of all other sources; None likewise.
-        sources: By source; one with photos of both labels counts as two.
-        generators: By generator of the AI photos.
-        kinds: By kind of the AI photos; empty where the data does not say.
+        overall: Metrics of all photos.
+        seen: Metrics of the photos of sources that are in the train split too; None where these lack a label.
+        unseen: Metrics of the photos of all other sources; None where these lack a label.
+        sources: Metrics by source; one with photos of both labels counts as two.
+        generators: Metrics by generator of the AI photos.
+        kinds: Metrics by kind of the AI photos; empty where the data does not say.
         ece: Expected calibration error, 0 to 1.
         reliability: Mean P(AI), share of AI and number of photos of each of 15 bins, empty ones left out.
         roc: False and true positive rates.
@@ -178,7 +178,7 @@ class Resaved(JsonRecord):
 
     Attributes:
         n: Number of photos.
-        formats: By what they were saved as.
+        formats: Changes of P(AI) by file format.
     """
 
     n: int
@@ -190,9 +190,9 @@ class SplitResult(JsonRecord):
     """What was measured of one split.
 
     Attributes:
-        conditions: By condition.
+        conditions: Results by condition.
         image_statistics: Parts by image statistic, in the clean condition at the default operating point.
-        resaved: What saving photos again does.
+        resaved: Effect of saving photos again.
     """
 
     conditions: Mapping[str, ConditionResult] = field(metadata=json_key("conditions", "tiers"))
@@ -214,7 +214,7 @@ class PhotoSet(JsonRecord):
 
     Attributes:
         count: Number of distinct photos.
-        sha256: Of their hashes' first 16 hexadecimal digits, sorted, one a line.
+        sha256: SHA-256 of the first 16 hexadecimal digits of their hashes, sorted, one a line.
     """
 
     count: int
@@ -227,14 +227,14 @@ class Evaluation(JsonRecord):
 
     Attributes:
         model: Name of the model.
-        command: What the user typed; empty where nobody did.
+        command: Command line that measured it; empty for a call from Python.
         conditions: Names and descriptions of the conditions, in order.
         image_statistics: Names of the image statistics and what they mean.
         operating_points: The model's thresholds, by name.
-        splits: By split.
-        photos: By split, from the first 16 hexadecimal digits of a file's SHA-256 to its P(AI) in the clean condition;
+        splits: Results by split.
+        photos: P(AI) in the clean condition, by split and the first 16 hexadecimal digits of the file's SHA-256;
             empty where it was not recorded.
-        photo_set: In place of `photos` where an evaluation lies in a manifest.
+        photo_set: Summary that stands for `photos` in a manifest.
         left_out: Number of listed photos that could not be decoded, and count nowhere.
     """
 

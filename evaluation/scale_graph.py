@@ -19,7 +19,7 @@ def check_softmax(graph: onnx.ModelProto, name: str) -> None:
     """Find out before minutes of work that a graph cannot be calibrated.
 
     Raises:
-        CalibrationError: Its probabilities are not made by a softmax.
+        CalibrationError: The graph's probabilities are not made by a softmax.
     """
     kind = _maker(graph, PROBABILITIES).op_type
     if kind != "Softmax":
@@ -33,11 +33,11 @@ def scale_logits(graph: onnx.ModelProto, slope: float, bias: float, ai_indices: 
     """Multiply the logits by the slope, add the bias to those that mean AI, and multiply the evidence by the slope.
 
     Args:
-        graph: With `probabilities [N, C]` from a softmax of float32 logits, and perhaps `evidence [N, h, w]`; changed
+        graph: Graph with `probabilities [N, C]` by a softmax of float32 logits, perhaps `evidence [N, h, w]`; changed
             in place. A graph that was scaled before may be scaled again.
-        slope: Above 0.
-        bias: In logits.
-        ai_indices: Which of the C labels mean AI-generated.
+        slope: Factor of the logits, above 0.
+        bias: Number to add, in logits.
+        ai_indices: Indices of the labels that mean AI-generated.
     """
     prefix = _unused_prefix(graph)
     softmax = _maker(graph, PROBABILITIES)

@@ -37,8 +37,8 @@ def calibrate(source: Source, path: Path) -> Calibration:
     """Fit the temperature and the operating points on labelled photos, of the val split where there is one.
 
     Args:
-        source: Of any number of labels; P(AI) is the sum over those that mean AI.
-        path: What `read_samples` takes.
+        source: Classifier with any number of labels; P(AI) is the sum over those that mean AI.
+        path: Labelled photos, as `read_samples` takes them.
 
     Raises:
         DataError: There are no such photos, none of one label, or one cannot be read.

@@ -25,15 +25,15 @@ class CheckpointRecord:
     """What is known of a folder beyond its files.
 
     Attributes:
-        training: How it was made: `commands`, and whatever else the manifest shall tell of it; empty where unknown.
-        calibration: As the manifest has it; None of a checkpoint that nobody calibrated.
-        operating_points: As the manifest has them; None likewise.
+        training: Account of its training for the manifest, `commands` among it; empty where unknown.
+        calibration: Calibration as the manifest has it; None of a checkpoint that was not calibrated.
+        operating_points: Thresholds by name, as the manifest has them; None of a checkpoint that was not calibrated.
         licence: Licence of the weights; None where nothing is stated.
-        limits: What users of the model must know; None likewise.
-        file: Name of the file that the rest is about, where the folder holds others too.
+        limits: Warnings for users of the model; None where there are none.
+        file: Name of the file that this record describes, where the folder holds others too.
         labels: Labels in output order, of a file that does not say them itself.
-        channels: The order in which the network was fed, `rgb` or `bgr`, likewise.
-        resize: The filter with which photos were squashed to the network's input, likewise.
+        channels: Order of the network's input channels, `rgb` or `bgr`, of such a file.
+        resize: Filter with which photos were squashed to the network's input, of such a file.
     """
 
     training: Mapping[str, Any] = field(default_factory=dict)

@@ -33,9 +33,9 @@ def build_manifest(
     """Describe a converted source, without the proofs that `add_proofs` brings.
 
     Args:
-        source: What was converted.
-        conversion: Its graph, in fp32.
-        options: What the user chose.
+        source: Classifier that was converted.
+        conversion: Graph of the source, in fp32.
+        options: Choices of the user.
         name: The model's name, where `options` does not give one.
         calibration: Temperature and operating points fitted for this export; None for the checkpoint's own.
 

@@ -17,9 +17,9 @@ def write_model(graph: onnx.ModelProto, manifest: Mapping[str, Any], file: Path)
     """Write a model file, unless the runtime would refuse it.
 
     Args:
-        graph: From `assemble`, or a variant of it; stays as it is.
-        manifest: From `build_manifest`.
-        file: Where to; an existing file is overwritten.
+        graph: Graph by `assemble`, or a variant of one; stays as it is.
+        manifest: Manifest by `build_manifest`.
+        file: File to write; an existing one is overwritten.
 
     Raises:
         ManifestError: The runtime cannot read such a manifest; nothing was written.

@@ -26,7 +26,7 @@ class ExportOptions:
         calibrate_on: Labelled photos to fit temperature and operating points on, in place of the checkpoint's.
         scaled_decoding: Whether the runtime may decode large JPEGs at a reduced scale: several times faster, answers
             move a little.
-        command: What the user typed, for the record.
+        command: Command line that the user typed, for the record.
     """
 
     images: Path | None = None

@@ -52,7 +52,7 @@ class Exported:
         file: The written file.
         size: Size of the file, in bytes.
         parity: Proof of the graph in fp32.
-        precision: How its precision was chosen.
+        precision: Report on the choice of its precision.
         manifest: The file's manifest.
     """
 
@@ -87,14 +87,14 @@ def export(
     """Convert, prove and write.
 
     Args:
-        source: What to convert.
+        source: Classifier to convert.
         file: The `.onnx` to write; replaced only when everything succeeded.
-        options: What the user chose.
+        options: Choices of the user.
         progress: Called with a line before each long step.
 
     Raises:
-        ExportError: One of its leaves; nothing was written.
-        DataError: The photos to calibrate on, or their labels, cannot be used; likewise.
+        ExportError: The source cannot be exported, by a subclass of it; nothing was written.
+        DataError: The photos to calibrate on, or their labels, cannot be used; nothing was written.
     """
     check_request(source, file, options)
     photos = _read_photos(options)
@@ -184,7 +184,7 @@ def _verify_variant(
     """Measure a variant once more, as a file through the runtime; fp32 was proved already.
 
     Raises:
-        ParityError: Its answers depend on the batch, or its evidence does not add up.
+        ParityError: The variant's answers depend on the batch, or its evidence does not add up.
         PrecisionError: Too many labels change.
     """
     report = choice.report

@@ -87,16 +87,16 @@ class Source(ABC):
     """A classifier to export.
 
     Attributes:
-        name: What the user named, for messages.
-        labels: In output order. A network with a single sigmoid output has two, of which it gives the second's
+        name: Name of the source as the user gave it, for messages.
+        labels: Labels in output order. A network with a single sigmoid output has two, of which it gives the second's
             probability.
-        ai_labels: Which of them mean AI-generated.
-        preprocessing: What is done to a decoded photo.
-        origin: What the manifest says of the source.
-        head: Whether the network gives logits, or probabilities by a softmax or sigmoid of its own.
-        reference: What `probabilities` computes with, for the record of the proof.
-        record: What training left beside the checkpoint; an empty one elsewhere.
-        evaluation: What `aiface-train evaluate` left beside the checkpoint; None elsewhere.
+        ai_labels: The labels that mean AI-generated.
+        preprocessing: Steps from a decoded photo to the network's input.
+        origin: Origin of the source, for the manifest.
+        head: Kind of the network's outputs: logits, or probabilities by a softmax or sigmoid of its own.
+        reference: Framework that `probabilities` computes with, and its version, for the record of the proof.
+        record: Record that training left beside the checkpoint; an empty one elsewhere.
+        evaluation: Evaluation that `aiface-train evaluate` left beside the checkpoint; None elsewhere.
     """
 
     name: str

@@ -37,10 +37,10 @@ def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Pro
 
     Args:
         folders: Checkpoints with the labels real and ai, of one architecture; the first gives processor and record.
-        data: What `read_samples` accepts, with photos of both labels in its val split, or without splits.
+        data: Path that `read_samples` accepts, with photos of both labels in its val split, or without splits.
         output: The folder to write.
         progress: Wraps an iterable to show how far it is.
-        command: What the user typed, for the record.
+        command: Command line that the user typed, for the record.
 
     Returns:
         `output`.

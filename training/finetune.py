@@ -58,9 +58,9 @@ def finetune(
         output: Folder of the checkpoint (`config.json`, `model.safetensors`, `preprocessor_config.json`, and what is
             known of it in `aiface.json`); the run's own state lies in `output/run` until it ends.
         recipe: The numbers of the run.
-        init: Where to start, in place of the recipe's own.
-        resume: Go on from the last state in `output/run`.
-        command: What the user typed, for the record.
+        init: Checkpoint or backbone to start from, in place of the recipe's own.
+        resume: Whether to go on from the last state in `output/run`.
+        command: Command line that the user typed, for the record.
 
     Returns:
         `output`.

@@ -40,12 +40,12 @@ class BaseRecipe(BaseModel):
         samples: Number of examples that the network sees in all, balanced by source.
         batch_size: Examples a step; at most `samples`.
         learning_rate: Peak of the schedule, above 0.
-        evaluations: How often val is measured during the run; the best state is kept.
+        evaluations: Number of times that val is measured during the run; the best state is kept.
         bf16: Whether to compute in bfloat16 (weights stay float32), where the device has it.
         seed: Random seed of everything.
         licence: Licence of the network that comes out.
-        limits: What users of the model must know, for its card.
-        augmentation: What each example goes through.
+        limits: Warnings for users of the model, for its card.
+        augmentation: Random changes that each example goes through.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -77,7 +77,7 @@ class FinetuneRecipe(BaseRecipe):
 
     Attributes:
         init: Default start: a backbone's state dict (`.pth`) or a transformers checkpoint folder.
-        weight_decay: That of AdamW, at least 0.
+        weight_decay: Weight decay of AdamW, at least 0.
         label_smoothing: Share of the target that is spread over both labels.
         freeze: Name prefixes of parameters that stay as they were.
         reconstructions: Share of the AI photos that are reconstructions of real ones, where the data has any.

@@ -25,7 +25,7 @@ class CheckpointScorer:
     """A checkpoint folder as a `Scorer`.
 
     Args:
-        folder: What `aiface_export.sources.open_source` takes.
+        folder: Checkpoint folder, as `aiface_export.sources.open_source` takes it.
 
     Raises:
         ExportError: The checkpoint cannot be used.

@@ -94,7 +94,7 @@ def make_metrics(generators: Sequence[str]) -> Callable[[EvalPrediction], dict[s
     """Return what measures AUC and the share of AI detected at 1 % FPR, each generator weighing the same.
 
     Args:
-        generators: That of each val photo, in order; empty for a real one.
+        generators: Generator of each val photo, in order; empty for a real one.
     """
     names = np.array(generators)
 

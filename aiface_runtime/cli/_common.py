@@ -36,7 +36,7 @@ def open_classifier(args: argparse.Namespace) -> Classifier:
     """Open the model that the arguments of `add_model_arguments` name.
 
     Raises:
-        AifaceError: As of `Classifier`.
+        AifaceError: The model or the device cannot be used.
     """
     from ..classifier import Classifier
 
@@ -66,7 +66,7 @@ def check_output(output: Path, photo: str) -> None:
     """Refuse a bad output before the model is opened, and before a photo could be overwritten by its own map.
 
     Args:
-        output: Where the map shall go.
+        output: Path of the map to write.
         photo: The input as the user named it.
 
     Raises:

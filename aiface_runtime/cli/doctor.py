@@ -99,7 +99,7 @@ def _try_device(device: str) -> str:
     """Run the bundled model on a device.
 
     Raises:
-        AifaceError: It does not run there.
+        AifaceError: The model does not run on the device.
     """
     import numpy as np
 

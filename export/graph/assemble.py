@@ -29,8 +29,8 @@ def assemble(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -
     a small network's latency doubles.
 
     Args:
-        graph: From one of the source's exporters; changed in place.
-        source: Gives the input's size and layout, the normalisation and the labels.
+        graph: Graph by one of the source's exporters; changed in place.
+        source: Source of the graph, for its input size, layout, normalisation and labels.
         temperature: Divisor of the logits, above 0.
 
     Returns:
@@ -79,7 +79,7 @@ def _uncover_logits(graph: onnx.ModelProto) -> bool:
 
 
 def _before(preprocessing: Preprocessing) -> onnx.GraphProto:
-    """From uint8 RGB photos to what the network is fed."""
+    """Return the graph from uint8 RGB photos to the network's input."""
     height, width = preprocessing.height, preprocessing.width
     builder = GraphBuilder(BEFORE, ["nchw", "ordered", "levels", "scaled", "normalised", "pixels"])
     tensor = builder.add("Transpose", IMAGE, perm=[0, 3, 1, 2])
@@ -101,7 +101,7 @@ def _before(preprocessing: Preprocessing) -> onnx.GraphProto:
 
 
 def _after(num_labels: int, *, single: bool, is_logits: bool, temperature: float) -> onnx.GraphProto:
-    """From the network's answers to probabilities; a single answer is the second label's."""
+    """Return the graph from the network's answers to probabilities; a single answer is the second label's."""
     builder = GraphBuilder(AFTER, (f"after {number}" for number in count()))
     tensor = "answers"
     if single and not is_logits:

@@ -14,14 +14,14 @@ class GraphBuilder:
 
     Attributes:
         nodes: The nodes so far; a node is named like its output, with the prefix before it.
-        constants: What they take that is fixed.
+        constants: Constant tensors that the nodes take.
     """
 
     def __init__(self, prefix: str, names: Iterable[str]) -> None:
         """Start without nodes.
 
         Args:
-            prefix: What nodes' names begin with.
+            prefix: Start of the nodes' names.
             names: Names of the nodes' outputs, in order.
         """
         self.nodes: list[NodeProto] = []
@@ -34,7 +34,7 @@ class GraphBuilder:
         Args:
             op: Name of a standard operator.
             inputs: Names of tensors, or constants.
-            attributes: As the operator takes them.
+            attributes: Attributes of the operator.
         """
         output = next(self._names)
         name = self._prefix + output

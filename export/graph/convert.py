@@ -42,8 +42,8 @@ class ExporterTrial:
 
     Attributes:
         nodes: Number of nodes of its graph; None where it failed.
-        timing: How fast its graph is; None where it failed.
-        error: Why it failed, in one line; None where it did not.
+        timing: Latency of its graph; None where it failed.
+        error: Reason of its failure, in one line; None where it did not fail.
     """
 
     nodes: int | None = None
@@ -60,10 +60,10 @@ class Conversion:
     """A converted network.
 
     Attributes:
-        graph: From uint8 `image [N, H, W, 3]` to float32 `probabilities [N, C]` and, of some
+        graph: Graph from uint8 `image [N, H, W, 3]` to float32 `probabilities [N, C]` and, of some
             networks, `evidence [N, h, w]`.
         exporter: Name of the exporter that gave it.
-        trials: What each exporter gave, by its name, as the manifest has it.
+        trials: Results of all exporters by name, as the manifest has them.
     """
 
     graph: onnx.ModelProto
@@ -131,7 +131,7 @@ def measure(graphs: Mapping[str, onnx.ModelProto], size: tuple[int, ...], rounds
     """Time each graph on one photo and one thread; graphs take turns, so that noise hits all.
 
     Args:
-        graphs: From `assemble`, or variants of it.
+        graphs: Graphs by `assemble`, or variants of one.
         size: Height and width of the input.
         rounds: Times that each graph is opened and run.
     """

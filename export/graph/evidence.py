@@ -35,8 +35,8 @@ def margin_weights(num_outputs: int, ai_indices: Sequence[int]) -> NDArray[np.fl
     not, because that is no sum over cells; the mean is, and it favours no label.
 
     Args:
-        num_outputs: C.
-        ai_indices: Which of them mean AI-generated.
+        num_outputs: Number of labels, C.
+        ai_indices: Indices of the labels that mean AI-generated.
 
     Returns:
         `[C]`.
@@ -53,9 +53,9 @@ def add_evidence(graph: onnx.ModelProto, num_outputs: int, ai_indices: Sequence[
     network does not end in an average and linear layers, the graph stays as it is.
 
     Args:
-        graph: From uint8 `image [N, height, width, 3]` to `probabilities [N, C]` by a softmax; changed in place.
-        num_outputs: C.
-        ai_indices: Which of them mean AI-generated.
+        graph: Graph from uint8 `image [N, height, width, 3]` to `probabilities [N, C]` by a softmax; changed in place.
+        num_outputs: Number of labels, C.
+        ai_indices: Indices of the labels that mean AI-generated.
     """
     head = find_linear_head(graph, margin_weights(num_outputs, ai_indices))
     if head and (grid := _grid(head.cells, _input_size(graph))):

@@ -71,8 +71,8 @@ def find_linear_head(graph: onnx.ModelProto, margin: _Vector) -> LinearHead | No
     """Probe what follows the last average.
 
     Args:
-        graph: From uint8 `image [N, height, width, 3]` to `probabilities [N, C]` by a softmax.
-        margin: `[C]`; the margin is `logits · margin`.
+        graph: Graph from uint8 `image [N, height, width, 3]` to `probabilities [N, C]` by a softmax.
+        margin: Weights `[C]` of the logits in the margin, which is `logits · margin`.
 
     Returns:
         None where the margin is no such sum: there is no average, what follows it is not linear (a hidden layer, a
@@ -108,7 +108,7 @@ class _Probe:
         self._channels = int(np.prod(shape))
 
     def is_linear(self) -> bool:
-        """Whether a random vector's negative and double give what they must."""
+        """Tell whether a random vector's negative and double give what they must."""
         vector = _PROBE * np.random.default_rng(0).normal(size=self._channels)
         zero, once, negative, twice = self._margins(np.outer([0, 1, -1, 2], vector))
         error = max(abs(once + negative - 2 * zero), abs(twice + zero - 2 * once))

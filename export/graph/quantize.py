@@ -56,10 +56,10 @@ def write_ranges(graph: onnx.ModelProto, pixels: NDArray[np.uint8], method: Meth
     """Measure the range of every activation.
 
     Args:
-        graph: From `assemble`.
+        graph: Graph by `assemble`.
         pixels: uint8 `[N, height, width, 3]`, the photos to calibrate on.
-        method: Which rule turns activations into ranges; they differ in how outliers count.
-        file: Where the ranges go, for `to_int8`.
+        method: Rule that turns activations into ranges; the rules differ in how outliers count.
+        file: File of the ranges to write, for `to_int8`.
     """
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "float.onnx"
@@ -90,8 +90,8 @@ def to_int8(
     """Quantise statically, with asymmetric uint8 activations and int8 weights scaled channel by channel.
 
     Args:
-        graph: From `assemble`.
-        ranges: From `write_ranges` by the same method.
+        graph: Graph by `assemble`.
+        ranges: File that `write_ranges` wrote by the same method.
         method: The method of `write_ranges`.
         weight_bits: 8, or 7 for processors that add two products in 16 bits, where 8 overflow (AVX2 without VNNI).
         in_float: Names of nodes to leave as they are, beside those of `assemble` and the head.
@@ -119,7 +119,7 @@ def to_fp16(graph: onnx.ModelProto, *, in_float: Collection[str] = ()) -> onnx.M
     """Put weights and activations into float16; the input stays uint8, probabilities and evidence float32.
 
     Args:
-        graph: From `assemble`.
+        graph: Graph by `assemble`.
         in_float: Names of nodes to leave as they are, beside those of `assemble` and the head.
     """
     from onnxruntime.transformers.onnx_model import OnnxModel  # puts its own folder on the path

@@ -18,7 +18,7 @@ def open_session(model: onnx.ModelProto | bytes | Path, threads: int = 0, optimi
     Args:
         model: The graph, its bytes, or its file.
         threads: Cores for one run; 0 for onnxruntime's own default.
-        optimized: Where onnxruntime writes the graph as it runs it; None for nowhere.
+        optimized: File for the graph as onnxruntime runs it; None to write none.
 
     Returns:
         An `onnxruntime.InferenceSession`.

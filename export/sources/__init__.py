@@ -20,10 +20,10 @@ def open_source(source: str, ai_label: Sequence[str] = (), hints: Hints = Hints(
         source: A transformers checkpoint folder, a hub id `org/name[@revision]`, a `.h5`, `.keras` or `.onnx` file,
             or a SavedModel folder.
         ai_label: Labels that mean AI-generated, where their names do not say.
-        hints: What the source does not say itself.
+        hints: Facts that the source does not hold itself.
 
     Raises:
-        SourceError: There is nothing there that can be exported, or the hints are not for it.
+        SourceError: The source is nothing that can be exported, or the hints do not fit it.
     """
     path = Path(source)
     if hints.processor or hints.config or (path.suffix == ".onnx" and not path.is_dir()):

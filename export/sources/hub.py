@@ -90,9 +90,9 @@ class _Checkpoint:
     """One commit of a repository.
 
     Attributes:
-        repo: `org/name`.
-        commit: Its hash.
-        cached_only: Whether the network is left alone.
+        repo: Name of the repository, `org/name`.
+        commit: Hash of the commit.
+        cached_only: Whether files are taken from the cache alone, without a connection.
     """
 
     repo: str

@@ -54,11 +54,11 @@ def preprocessing(processor: ImageProcessor, name: str) -> Preprocessing:
     """Return what a processor does to a photo, in the manifest's terms.
 
     Args:
-        processor: From `read_processor`.
-        name: Where it comes from, for messages.
+        processor: Processor by `read_processor`.
+        name: Name of its file or folder, for messages.
 
     Raises:
-        SourceError: It does what the manifest cannot say.
+        SourceError: The processor does something that the manifest cannot describe.
     """
     steps, (height, width) = _steps(processor, name)
     channels, scale, offset = _normalisation(processor, height, width, name)

@@ -39,8 +39,8 @@ class Network:
         input_max: Value of a full channel: 1, or 255 where the network rescales pixels itself.
         num_outputs: Number of answers to a photo.
         final_activation: Name of the last function: `sigmoid`, `softmax` or another.
-        reference: What `answers` computes with, for the record of the proof.
-        answers: From float32 `[N, height, width, 3]` to float32 `[N, num_outputs]`.
+        reference: Framework that `answers` computes with, and its version, for the record of the proof.
+        answers: Function from float32 `[N, height, width, 3]` to float32 `[N, num_outputs]`.
         exporters: Exporters by name, as in `Source`.
     """
 
@@ -64,7 +64,7 @@ def open_network(path: Path) -> Network:
     """Open a `.h5` or `.keras` file or a SavedModel folder.
 
     Raises:
-        SourceError: It is damaged, has several inputs or outputs, or what would open it is not installed.
+        SourceError: The file is damaged, has several inputs or outputs, or a package to open it is missing.
     """
     try:
         return _open_saved_model(path) if is_saved_model(path) else _open_keras(path)
@@ -101,7 +101,7 @@ def import_keras(path: Path) -> Any:
     """Import Keras on the backend that is installed, and set the environment for it.
 
     Args:
-        path: What needs it, for the message.
+        path: Checkpoint that needs Keras, for the message.
 
     Raises:
         SourceError: Keras is not installed, or no backend for it.

@@ -18,11 +18,11 @@ def labels_of(config: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """Return a configuration's labels in output order.
 
     Args:
-        config: With `id2label`.
-        name: Where it comes from, for messages.
+        config: Configuration with `id2label`.
+        name: Name of its file or folder, for messages.
 
     Raises:
-        SourceError: They are not numbered from 0 on without a gap, or there is only one.
+        SourceError: The labels are not numbered from 0 on without a gap, or there is only one.
     """
     id2label = {int(index): str(label) for index, label in (config.get("id2label") or {}).items()}
     if sorted(id2label) != list(range(len(id2label))) or len(id2label) < 2:
@@ -34,8 +34,8 @@ def ai_labels(labels: Sequence[str], chosen: Sequence[str] = ()) -> list[str]:
     """Return the labels that mean AI-generated, in output order.
 
     Args:
-        labels: In output order.
-        chosen: Those that the user names (`--ai-label`); empty to go by the names.
+        labels: Labels in output order.
+        chosen: Labels that the user names (`--ai-label`); empty to go by the labels' own names.
 
     Raises:
         SourceError: The names do not say, or `chosen` names something else.

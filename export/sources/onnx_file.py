@@ -82,13 +82,14 @@ def read_onnx(file: Path, processor_file: Path, config_file: Path, ai_label: Seq
     """Open an ONNX classifier with what describes it.
 
     Args:
-        file: From float32 pixels `[N, 3, H, W]` or `[N, H, W, 3]` to logits or probabilities `[N, C]`; weights inside.
+        file: Graph from float32 pixels `[N, 3, H, W]` or `[N, H, W, 3]` to logits or probabilities `[N, C]`, with
+            its weights inside.
         processor_file: The `preprocessor_config.json` of its pixels.
         config_file: A `config.json` with `id2label`.
         ai_label: Labels that mean AI-generated, where their names do not say.
 
     Raises:
-        SourceError: One of the three cannot be used, or they do not fit each other.
+        SourceError: One of the three files cannot be used, or they do not fit each other.
     """
     model = _load(file)
     processor, config = read_processor(processor_file), _config(config_file)
@@ -185,7 +186,7 @@ def _check_answers(source: OnnxSource) -> Head:
     """Return whether answers are logits or probabilities: by the graph's last node, else by its answers to noise.
 
     Raises:
-        SourceError: It does not run, or gives another number of answers than there are labels.
+        SourceError: The graph does not run, or gives another number of answers than there are labels.
     """
     noise = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     try:

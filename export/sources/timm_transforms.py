@@ -47,11 +47,11 @@ def timm_preprocessing(processor: ImageProcessor, name: str) -> Preprocessing:
     """Return what the transforms do to a photo.
 
     Args:
-        processor: From `read_timm_processor`.
-        name: Where it comes from, for messages.
+        processor: Processor by `read_timm_processor`.
+        name: Name of its file or folder, for messages.
 
     Raises:
-        SourceError: They do what the manifest cannot say.
+        SourceError: The transforms do something that the manifest cannot describe.
     """
     *geometry, to_tensor, normalize = processor.val_transforms.transforms
     if [type(last).__name__ for last in (to_tensor, normalize)] not in (

@@ -16,8 +16,8 @@ def by_dynamo(
     """Trace a network in evaluation mode, its batch size left open and its weights inside.
 
     Args:
-        network: Of one input, float32 `[N, *shape]`.
-        shape: Of one photo's pixels.
+        network: Network with one input, float32 `[N, *shape]`.
+        shape: Shape of one photo's pixels.
         opset: Version of the standard operators.
         argument: The input's name in the network's signature; None where that takes any (`*args`).
     """

@@ -83,8 +83,8 @@ def read_transformers(folder: Path, ai_label: Sequence[str] = (), hub_id: str = 
     """Open a checkpoint folder.
 
     Args:
-        folder: With `config.json`, `model.safetensors` or `pytorch_model.bin`, and `preprocessor_config.json`, which
-            timm's own checkpoints do without.
+        folder: Folder of `config.json`, `model.safetensors` or `pytorch_model.bin`, and `preprocessor_config.json`,
+            which timm's own checkpoints do without.
         ai_label: Labels that mean AI-generated, where their names do not say.
         hub_id: `org/name@commit` where the folder is a hub's; empty elsewhere.
 

@@ -36,7 +36,7 @@ class Family:
         full: Arguments of a configuration of the size that people use.
         small: Arguments that make it small enough for tests.
         processor_full: Arguments of the processor at full size.
-        processor_small: Those that differ at the small size.
+        processor_small: Arguments of the processor that differ at the small size.
         labels: Names of the labels by output index.
     """
 
@@ -185,9 +185,9 @@ def save_family(
     """Save a checkpoint of a family with random weights, as its users have it.
 
     Args:
-        name: One of `FAMILIES`.
+        name: Name of the family, a key of `FAMILIES`.
         folder: Folder to write.
-        small: Whether it is small enough for tests, in place of the size that people use.
+        small: Whether to save the size for tests, in place of the size that people use.
         seed: Random seed of the weights.
         pictures: RGB pictures on which answers should differ; none for `smooth_pictures`.
 

@@ -37,9 +37,9 @@ class Original:
 
     Attributes:
         photos: N photos, from 1 on.
-        description: What these photos are, for the record.
+        description: Description of the photos, for the record.
         probabilities: float64 `[N, C]`, its answers.
-        reference: What it computed with.
+        reference: Framework that computed them, and its version.
     """
 
     photos: Sequence[ImageInput]
@@ -53,8 +53,8 @@ class Parity:
     """How far a file's answers are from the original's.
 
     Attributes:
-        reference: What the original computed with.
-        photos: What the photos are.
+        reference: Framework that the original computed with, and its version.
+        photos: Description of the photos.
         images: Number of photos compared.
         max_difference: Largest difference of any probability.
         mean_difference: Mean over photos and labels.
@@ -94,10 +94,10 @@ def verify(graph: onnx.ModelProto, manifest: Mapping[str, Any], original: Origin
     """Write a graph to a temporary file and compare that, through the runtime, with the original.
 
     Args:
-        graph: From `assemble`, or a variant of it.
-        manifest: From `build_manifest`.
-        original: What it should answer.
-        folder: Where the temporary file lies while it is needed: the output's, so that a full disk shows here.
+        graph: Graph by `assemble`, or a variant of one.
+        manifest: Manifest by `build_manifest`.
+        original: Answers that are expected.
+        folder: Folder for the temporary file: the output's, so that a full disk shows here.
 
     Raises:
         AifaceError: The runtime cannot use the file.
@@ -174,9 +174,9 @@ def check_consistency(parity: Parity, name: str, tolerance: float = BATCH_TOLERA
     """Hold a file to the part of the contract that a variant in fewer bits must keep too.
 
     Args:
-        parity: Measured of the file.
+        parity: Measurements of the file.
         name: Name of the source, for messages.
-        tolerance: On a photo's answers in batches of several sizes; `VARIANT_BATCH_TOLERANCE` for a variant.
+        tolerance: Largest difference of a photo's answers between batches; `VARIANT_BATCH_TOLERANCE` for a variant.
 
     Raises:
         ParityError: A photo's answer depends on the batch that it comes in, or its evidence does not add up to it.

@@ -25,10 +25,10 @@ class Photos:
 
     Attributes:
         held_out: Photos to compare answers on.
-        description: What these are, for the record.
+        description: Description of the held-out photos, for the record.
         calibrating: Other photos, to fit an int8 variant's ranges on.
         targets: int `[held_out]`, 1 for AI; None where labels are not known.
-        unlabelled_reason: Why labels are not known; empty where they are.
+        unlabelled_reason: Reason why labels are not known; empty where they are.
     """
 
     held_out: Sequence[ImageInput]
@@ -46,7 +46,7 @@ class _Listing:
         paths: N files.
         targets: int `[N]`, 1 for AI; None where labels are not known.
         in_train: bool `[N]`, whether of the train split.
-        unlabelled_reason: Why labels are not known; empty where they are.
+        unlabelled_reason: Reason why labels are not known; empty where they are.
     """
 
     paths: list[Path]
@@ -62,14 +62,14 @@ def read_photos(path: Path | None, held_out: int = 64, calibrating: int = 0) -> 
     calibrates.
 
     Args:
-        path: What `read_samples` takes, or any folder of photos, searched recursively; None for crops of the portrait
-            that matplotlib ships.
+        path: Photos as `read_samples` takes them, or any folder of them, searched recursively; None for crops of the
+            portrait that matplotlib ships.
         held_out: Largest number of photos to hold out.
         calibrating: Largest number of photos to calibrate on.
 
     Raises:
         DataError: The path is no folder and no manifest that can be read.
-        SourceError: It has no photo that can be read, or matplotlib is missing.
+        SourceError: The path has no photo that can be read, or matplotlib is missing.
     """
     if path is None:
         return Photos(

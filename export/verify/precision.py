@@ -33,9 +33,9 @@ class Candidate:
     """A graph that could be written.
 
     Attributes:
-        graph: Its nodes.
-        metrics: How far its answers are from the original's.
-        settings: How it was made, as the manifest has it.
+        graph: Graph in the candidate's precision.
+        metrics: Differences from the original's answers.
+        settings: Settings by which the graph was made, as the manifest has them.
     """
 
     graph: onnx.ModelProto
@@ -54,8 +54,8 @@ class Choice:
     """The graph to write.
 
     Attributes:
-        graph: Its nodes.
-        report: What was measured of it and of the other candidates.
+        graph: Graph in the candidate's precision.
+        report: Measurements of this graph and of the other candidates.
     """
 
     graph: onnx.ModelProto
@@ -73,13 +73,13 @@ def choose(
 
     Args:
         requested: `auto` tries all.
-        graph: From `assemble`, in fp32.
+        graph: Graph by `assemble`, in fp32.
         evaluator: Measures on held-out photos.
         calibrating: uint8 `[N, height, width, 3]`, other photos, for int8.
         progress: Called with a line before each long step.
 
     Raises:
-        PrecisionError: What was requested cannot be made, or loses too much.
+        PrecisionError: The requested precision cannot be made, or loses too much.
     """
     fp32 = Candidate(graph, evaluator.measure(graph))
     candidates: dict[WrittenPrecision, Candidate] = {"fp32": fp32}
@@ -186,10 +186,10 @@ def _leave_in_float(
     """Leave as few blocks in float as the candidate needs to pass; as many as are allowed where none passes.
 
     Args:
-        variant: Makes the graphs.
+        variant: Variant that makes the graphs.
         blocks: Names of the nodes of each block, the worst first.
-        candidate: Without a block in float, kept where the network has too few of them.
-        fp32: What is compared with.
+        candidate: Candidate without a block in float, returned where the network has too few of them.
+        fp32: Candidate to compare with.
         evaluator: Measures on held-out photos.
     """
     counts = [count for count in _FLOAT_BLOCKS if count <= len(blocks) // 2]

@@ -18,12 +18,12 @@ class CandidateReport:
     """What was measured of one precision.
 
     Attributes:
-        passed: Whether it loses no more than is allowed.
-        metrics: How far its answers are from the original's.
+        passed: Whether the precision loses no more than is allowed.
+        metrics: Differences from the original's answers.
         size: Size of the graph, in bytes.
         latency_ms: Median time for one photo on one thread, in milliseconds.
         latency_ratio: `latency_ms` in units of fp32's.
-        settings: How it was made; empty for fp32.
+        settings: Settings by which the graph was made; empty for fp32.
         batch_difference: Largest difference of any probability between batches of several sizes; None where it was
             not written and so not measured.
     """
@@ -48,10 +48,10 @@ class PrecisionReport:
     """How a file's precision was chosen.
 
     Attributes:
-        requested: What the user asked for.
-        chosen: What was written.
-        candidates: What was measured of each precision that could be made, fp32 first.
-        problems: Why the others could not be made, one line each.
+        requested: Precision that the user asked for.
+        chosen: Precision that was written.
+        candidates: Measurements of each precision that could be made, fp32 first.
+        problems: Reasons why the others could not be made, one line each.
     """
 
     requested: Precision
@@ -68,7 +68,7 @@ class PrecisionReport:
         """Give `precision` as the manifest has it.
 
         Args:
-            held_out: What the photos are that it was measured on.
+            held_out: Description of the photos that it was measured on.
         """
         problems = {name: {"passed": False, "problem": problem} for name, problem in self.problems.items()}
         return {

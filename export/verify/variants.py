@@ -37,8 +37,8 @@ class VariantMetrics:
         mean_difference: Mean over photos of each one's largest difference.
         label_agreement: Share of photos with the same likeliest label, 0 to 1.
         auc: Area under the ROC curve of P(AI), 0 to 1; None where labels are not known.
-        auc_of_original: The same of the original.
-        auc_not_measured: Why labels are not known; None where they are.
+        auc_of_original: Area under the ROC curve of the original's P(AI); None where labels are not known.
+        auc_not_measured: Reason why labels are not known; None where they are.
     """
 
     images: int
@@ -103,7 +103,7 @@ class Fp16Variant:
     """Weights and activations in float16.
 
     Attributes:
-        graph: From `assemble`, in fp32.
+        graph: Graph by `assemble`, in fp32.
     """
 
     graph: onnx.ModelProto
@@ -124,9 +124,9 @@ class Int8Variant:
     """Static int8 by the ranges and bits that come closest to fp32 on the calibrating photos.
 
     Attributes:
-        graph: From `assemble`, in fp32.
+        graph: Graph by `assemble`, in fp32.
         ranges: File of the activations' ranges, from `write_ranges`.
-        method: How these were measured.
+        method: Rule by which the ranges were measured.
         bits: Bits of a weight, 8 or 7.
         images: Number of photos they were measured on.
         errors: Mean absolute difference from fp32's probabilities by each method and number of bits tried.
@@ -175,8 +175,8 @@ def open_variant(name: VariantName, graph: onnx.ModelProto, calibrating: NDArray
     """Prepare a variant, which may keep files while it is open.
 
     Args:
-        name: Which variant.
-        graph: From `assemble`, in fp32.
+        name: Name of the variant.
+        graph: Graph by `assemble`, in fp32.
         calibrating: uint8 `[N, height, width, 3]`, for int8 only.
     """
     if name == "fp16":
@@ -190,9 +190,9 @@ def fit_int8(graph: onnx.ModelProto, calibrating: NDArray[np.uint8], folder: Pat
     """Choose method and bits by their error on the calibrating photos: those held out stay out of the choice.
 
     Args:
-        graph: From `assemble`, in fp32.
+        graph: Graph by `assemble`, in fp32.
         calibrating: uint8 `[N, height, width, 3]`.
-        folder: Where the ranges go.
+        folder: Folder for the files of ranges.
     """
     expected = probabilities_of(graph, calibrating)
     errors: _Errors = {}

@@ -18,7 +18,7 @@ def red_model(file: Path, *, promised: bool = True, returned: bool = True) -> Pa
     """Write a model whose log-odds are the mean redness, red less blue in hundreds of levels, and a bias.
 
     Args:
-        file: Where it goes.
+        file: File to write.
         promised: Whether the manifest says that the graph has evidence.
         returned: Whether the graph has it.
     """

@@ -33,14 +33,14 @@ class Augmentation(BaseModel):
             2019).
         weak: Share of the examples that are only cropped a little, shrunk a little and recompressed well, so that fine
             traces survive to be learned; the others are augmented strongly.
-        weak_pairs: The same share of reconstruction pairs, at the start of a run and at its end.
-        resize_range: Larger photos are first shrunk to a random shorter side from the first to the second of these, in
-            pixels, so that a source's resolution says less of it; None for photos as they are.
+        weak_pairs: Share of the reconstruction pairs that are augmented weakly, at the start of a run and at its end.
+        resize_range: Range of the random shorter side that larger photos are first shrunk to, in pixels, so that a
+            source's resolution says less of it; None for photos as they are.
         min_area: Smallest share of the photo's area that a strong crop keeps.
         min_size: Shortest side that a strong augmentation may shrink a photo to, in pixels.
         recompression: Chance of a JPEG or WebP pass; a strong augmentation may do two.
         colour_jitter: Chance of each tonal change (exposure, contrast, colour, gamma and temperature).
-        colour_transfer: Chance of taking on the colours of another photo, of either label: cinematic becomes plain.
+        colour_transfer: Chance of taking over the colours of another photo, of either label.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

@@ -24,8 +24,8 @@ class TrainPhotos(Dataset[Example]):
     """Augmented photos: `pixels`, uint8 RGB `[size, size, 3]`, and `label`, an index of `LABELS`.
 
     Args:
-        samples: Photos that an example's index counts.
-        augmentation: What each goes through.
+        samples: Photos that the examples' indices refer to.
+        augmentation: Random changes that each photo goes through.
     """
 
     def __init__(self, samples: Sequence[Sample], augmentation: Augmentation) -> None:

@@ -21,7 +21,7 @@ class SampledExample(NamedTuple):
     Attributes:
         sample: Index of the photo.
         seed: Random seed of its augmentation.
-        weak: Whether it is augmented weakly.
+        weak: Whether the photo is augmented weakly.
     """
 
     sample: int
@@ -101,7 +101,7 @@ class EpochSampler(Sampler[SampledExample]):
     """The examples of one epoch at a time, the same ones whenever the epoch is begun.
 
     Args:
-        examples: Those of the whole run, in order; a multiple of `epochs`.
+        examples: Examples of the whole run, in order; their number is a multiple of `epochs`.
         epochs: Parts of the same size into which the run is divided.
 
     Attributes:

@@ -65,7 +65,7 @@ class EpochStart(keras.callbacks.Callback):  # type: ignore[misc] # keras has no
     """Sets the examples and the random numbers of the epoch that begins.
 
     Args:
-        sampler: Of the loader that the model is fitted on.
+        sampler: Sampler of the loader that the model is fitted on.
         seed: Random seed of the run.
     """
 

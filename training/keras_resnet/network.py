@@ -47,8 +47,8 @@ def random_reference_resnet(pictures: Sequence[Image.Image], width: int = 64, im
 
     Args:
         pictures: RGB, of any size.
-        width: As of `reference_resnet`.
-        image_size: As of `reference_resnet`.
+        width: Number of channels of the first stage, as `reference_resnet` takes it.
+        image_size: Side of the square input, in pixels.
     """
     keras.utils.set_random_seed(0)
     model = reference_resnet(width, image_size)

@@ -36,8 +36,8 @@ def train_reference_resnet(
         output: Folder of `model.keras` and of what is known of it (`aiface.json`); the run's own state lies in
             `output/run` until it ends.
         recipe: The numbers of the run.
-        resume: Go on from the last state in `output/run`.
-        command: What the user typed, for the record.
+        resume: Whether to go on from the last state in `output/run`.
+        command: Command line that the user typed, for the record.
 
     Returns:
         The `.keras` file.

@@ -35,7 +35,7 @@ def load_autoencoder(path: Path) -> nn.Module:
     """Load TAEF2's folder, or a file of `aiface-train autoencoder`.
 
     Raises:
-        DataError: It is neither.
+        DataError: The path is neither of them.
     """
     return load_taef2(path) if path.is_dir() else load_small_autoencoder(path)
 
@@ -47,7 +47,7 @@ def reconstruct(network: nn.Module, photo: NDArray[np.uint8]) -> NDArray[np.uint
     coarser than 16 pixels is taken from the original.
 
     Args:
-        network: From RGB `[1, 3, H, W]` in [0, 1] to the same.
+        network: Autoencoder from RGB `[1, 3, H, W]` in [0, 1] to the same.
         photo: uint8 RGB `[H, W, 3]`, sides multiples of 8.
 
     Returns:
@@ -95,12 +95,12 @@ def write_reconstructions(
 
     Args:
         samples: Labelled photos.
-        autoencoders: What `load_autoencoder` takes, each under a name of its own.
+        autoencoders: Paths that `load_autoencoder` takes, each under a name of its own.
         output: Folder of the pairs.
         progress: Wraps an iterable to show how far it is.
-        size: Larger photos are first shrunk to this shorter side, in pixels, the original of the pair as well.
-        per_source: At most so many photos of a source, the first ones.
-        command: What the user typed, for the record of the runs that use the pairs.
+        size: Shorter side that larger photos are first shrunk to, in pixels, the original of the pair as well.
+        per_source: Largest number of photos of a source; the first ones are taken.
+        command: Command line that the user typed, for the record of the runs that use the pairs.
 
     Returns:
         The manifest.

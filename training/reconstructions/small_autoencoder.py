@@ -37,12 +37,12 @@ class Design:
     """The shape of a small autoencoder.
 
     Attributes:
-        upsampling: How each stage of the decoder enlarges.
-        factor: How many times smaller a side of the latent is: 4 or 8.
-        latent: Channels of the latent; the fewer, the more the decoder has to make up.
-        critic: Train against a discriminator of patches as well (Isola et al., "Image-to-Image Translation with
-            Conditional Adversarial Networks", 2017).
-        width: Channels of the widest stage.
+        upsampling: Method by which each stage of the decoder enlarges.
+        factor: Side of the picture divided by the side of the latent: 4 or 8.
+        latent: Number of the latent's channels; the fewer, the more the decoder has to make up.
+        critic: Whether to train against a discriminator of patches as well (Isola et al., "Image-to-Image Translation
+            with Conditional Adversarial Networks", 2017).
+        width: Number of channels of the widest stage.
     """
 
     upsampling: Upsampling = "nearest"
@@ -145,12 +145,12 @@ def train_autoencoder(
 
     Args:
         samples: Labelled photos.
-        design: What to train.
+        design: Shape of the autoencoder to train.
         file: The `.pt` to write.
         progress: Wraps an iterable of steps to show how far it is.
         steps: Number of steps, of 8 crops of 96 px each.
         seed: Random seed of the weights and the crops.
-        command: What the user typed, for the record of the runs that use its reconstructions.
+        command: Command line that the user typed, for the record of the runs that use its reconstructions.
 
     Returns:
         `file`.
@@ -189,7 +189,7 @@ def load_small_autoencoder(file: Path) -> SmallAutoencoder:
     """Load what `train_autoencoder` saved.
 
     Raises:
-        DataError: It is missing or something else.
+        DataError: The file is missing or is something else.
     """
     try:
         saved: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
