@@ -216,9 +216,9 @@ class Classifier:
             while chunk := list(islice(images, batch_size)):
                 names = [describe(image) for image in chunk]
                 prepared = workers.map(self._try_prepare, chunk)
-                good = [item for item in prepared if not isinstance(item, InputError)]
+                usable = [item for item in prepared if not isinstance(item, InputError)]
                 # One core a run and as many runs as cores: shared out inside one run, less of each core is used.
-                runs = workers.map(engine.run_on_one_core, _parts(good, engine.parallel_runs))
+                runs = workers.map(engine.run_on_one_core, _parts(usable, engine.parallel_runs))
                 rows = iter([row for run in runs for row in run])
                 for name, item in zip(names, prepared, strict=True):
                     if not isinstance(item, InputError):

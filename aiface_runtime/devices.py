@@ -83,7 +83,7 @@ def _names(device: str) -> list[str]:
 
 
 def device_problem(device: str) -> str | None:
-    """Say why a device cannot work on this machine, without opening a model; None when nothing speaks against it."""
+    """Say why a device cannot work on this machine, without opening a model; None when nothing is known against it."""
     if PROVIDERS[device] not in import_onnxruntime().get_available_providers():
         return f"this onnxruntime has no {PROVIDERS[device]}"
     return _nvidia_problem() if device in ("cuda", "tensorrt") else None

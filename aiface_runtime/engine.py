@@ -1,7 +1,7 @@
-"""A model file that is open in onnxruntime on the device that truly runs it.
+"""A model file that is open in onnxruntime.
 
-What onnxruntime leaves to its callers is settled here: threads follow the container, workers sleep instead of spinning,
-the device is the one that truly runs, and a session opens anew in a forked process.
+What onnxruntime leaves to its callers is done here: threads keep to the container's limit, workers sleep instead of
+spinning, the device is the one that really runs, and a session opens anew in a forked process.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Engine:
 
     @property
     def parallel_runs(self) -> int:
-        """Calls of `run_on_one_core` that are worth making at once."""
+        """Number of calls of `run_on_one_core` to make at once."""
         return self.threads if self.device == "cpu" else 1
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -170,11 +170,11 @@ class Engine:
         return self._open(last, self.threads), last, "; ".join(passed_over) or None
 
     def _open(self, candidate: Candidate, threads: int) -> Any:
-        """Open, and hold onnxruntime to the first provider: left alone it would take the CPU without a word."""
+        """Open, and require the first provider: onnxruntime would otherwise fall back to the CPU silently."""
         if candidate.problem is not None:
             raise DeviceUnavailableError(candidate.device, candidate.problem)
         ort = import_onnxruntime()
-        # OpenVINO has threads of its own, of which it takes one a core of the machine unless it is told.
+        # OpenVINO has threads of its own, one for each core of the machine unless the number is set.
         settings = {PROVIDERS["openvino"]: {"num_of_threads": str(threads)}}
         providers = [(name, settings.get(name, {})) for name in candidate.providers]
         try:

@@ -35,7 +35,7 @@ class Explanation:
 
     Attributes:
         prediction: Answer for the photo, equal to that of `predict`.
-        evidence: float32 `[h, w]`, what each cell contributes to the log-odds of AI, in logits: positive speaks for
+        evidence: float32 `[h, w]`, what each cell contributes to the log-odds of AI, in logits: positive counts towards
             AI, negative for real. Its mean and `bias` make the log-odds of the answer.
         bias: Log-odds of AI that do not depend on the photo, in logits.
         region: The part of the photo that the model sees and the map lies on: left, top, right and bottom in pixels of
@@ -50,7 +50,7 @@ class Explanation:
     photo: NDArray[np.uint8] = field(repr=False)
 
     def overlay(self, alpha: float = 0.65) -> Image.Image:
-        """Draw the evidence over the photo in colour: orange speaks for AI, blue for real.
+        """Draw the evidence over the photo in colour: orange counts towards AI, blue towards real.
 
         The visible region turns grey, so that colours are evidence; outside it nothing is touched. A full colour
         stands for the largest contribution of either sign, at least 1 logit.

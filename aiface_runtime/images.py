@@ -227,9 +227,9 @@ def _scale_down(image: Image.Image, min_size: tuple[int, int]) -> Box | None:
     """Have a JPEG decoded at the smallest scale that leaves `min_size`, and return its box."""
     if image.format != "JPEG" or image.width * image.height > MAX_PIXELS:
         return None
-    orientation, whole = _orientation(image), image.size
+    orientation, full_size = _orientation(image), image.size
     drafted = image.draft(None, min_size[::-1] if orientation in _SIDEWAYS else min_size)
-    if drafted is None or image.size == whole:
+    if drafted is None or image.size == full_size:
         return None
     (width, height), (right, bottom) = image.size, drafted[1][2:]
     if orientation in _SIDEWAYS:

@@ -104,8 +104,8 @@ def _measure(args: argparse.Namespace, planned: Mapping[str, Task], results: dic
     results["problems"] = models.make(args.work / "models", models.NAMES)
     results["machine"] = limits.machine() | {"versions": _versions(), "rounds": args.rounds}
     for name, measure in planned.items():
-        wanted = not args.only or name.startswith(tuple(args.only))
-        if not wanted or (name in results and not (args.again and args.only)):
+        is_selected = not args.only or name.startswith(tuple(args.only))
+        if not is_selected or (name in results and not (args.again and args.only)):
             continue
         print(f"{name} …", file=sys.stderr, flush=True)
         results[name] = json.loads(json.dumps(measure(), default=Measurement.to_json))
@@ -114,20 +114,20 @@ def _measure(args: argparse.Namespace, planned: Mapping[str, Task], results: dic
 
 def _tasks(settings: Settings) -> dict[str, Task]:
     bundled = Comparison.of_all("bundled", settings.model("bundled"))
-    few = settings.fewer(3)
+    rounds = settings.fewer(3)
     planned: dict[str, Task] = {"limits": partial(_limits, settings)}
     for model in models.NAMES:
         planned |= _model_tasks(settings, model)
-    planned["paced"] = lambda: tasks.paced(bundled, _small(settings), few)
-    planned["cold start"] = lambda: tasks.cold_start(bundled, _small(settings), few)
-    planned["imports"] = lambda: tasks.imports(_IMPORTS, few)
+    planned["paced"] = lambda: tasks.paced(bundled, _small(settings), rounds)
+    planned["cold start"] = lambda: tasks.cold_start(bundled, _small(settings), rounds)
+    planned["imports"] = lambda: tasks.imports(_IMPORTS, rounds)
     planned["folder"] = lambda: tasks.folder_throughput(
         bundled,
         photos.make_folder(settings.work / "folder", settings.photos),
         _FOLDER_ROUNDS,
         others=settings.photos // 10,
     )
-    planned["size"] = lambda: tasks.size_cost(bundled, photos.make_sizes(settings.work / "photos"), few)
+    planned["size"] = lambda: tasks.size_cost(bundled, photos.make_sizes(settings.work / "photos"), rounds)
     planned["footprint"] = footprint.measure
     return planned
 

@@ -80,13 +80,13 @@ def _make(args: argparse.Namespace) -> None:
     """Add the rows that are missing to the file, a checkpoint after the other."""
     recorded = read(args.rows)
     for checkpoint in checkpoints():
-        tried = _precisions(checkpoint)[: 1 if args.fp32 else None]
-        wanted = [precision for precision in tried if (checkpoint.name, precision) not in recorded]
-        if (args.only and not checkpoint.name.startswith(tuple(args.only))) or not wanted:
+        precisions = _precisions(checkpoint)[: 1 if args.fp32 else None]
+        missing = [precision for precision in precisions if (checkpoint.name, precision) not in recorded]
+        if (args.only and not checkpoint.name.startswith(tuple(args.only))) or not missing:
             continue
         print(f"{checkpoint.name} …", file=sys.stderr, flush=True)
         with _selected(args.images, args.photos) as images:
-            rows = _export(checkpoint, images, wanted)
+            rows = _export(checkpoint, images, missing)
         with args.rows.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row.to_json()) + "\n" for row in rows)
 
@@ -106,17 +106,17 @@ def _selected(images: Path, count: int | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _export(checkpoint: Checkpoint, images: Path, wanted: Sequence[str]) -> list[Row]:
+def _export(checkpoint: Checkpoint, images: Path, precisions: Sequence[str]) -> list[Row]:
     """Return a row a precision, all by one command; one that failed has the command's own message."""
-    requested = "fp32" if list(wanted) == ["fp32"] else "auto"
+    requested = "fp32" if list(precisions) == ["fp32"] else "auto"
     with tempfile.TemporaryDirectory() as folder:
         try:
             report = _report(checkpoint, Path(folder), images, requested)
         except Exception as error:  # noqa: BLE001 frameworks that are absent or too old fail in every way there is
             message = (str(error).splitlines() or [type(error).__name__])[0].replace(f"{folder}/", "")
             problem = Problem(problem=f"FAILED: {message}")
-            return [_row(checkpoint, precision, problem) for precision in wanted]
-    return [_row(checkpoint, precision, _outcome(report, precision, requested)) for precision in wanted]
+            return [_row(checkpoint, precision, problem) for precision in precisions]
+    return [_row(checkpoint, precision, _outcome(report, precision, requested)) for precision in precisions]
 
 
 def _row(checkpoint: Checkpoint, precision: str, outcome: Problem | Proof) -> Row:

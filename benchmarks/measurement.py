@@ -66,21 +66,21 @@ def ordered(columns: Mapping[str, Measurements]) -> list[str]:
     return sorted(first, key=lambda name: (name != OURS, first[name].failed is not None, first[name].ms or 0.0))
 
 
-def summarise(samples: Mapping[str, Sequence[float]], **others: Mapping[str, float]) -> Measurements:
+def summarise(samples: Mapping[str, Sequence[float]], **attributes: Mapping[str, float]) -> Measurements:
     """Return medians and ratios to this library, both with 95 % intervals.
 
     The intervals of ratios are a paired bootstrap over rounds (Efron 1979).
 
     Args:
         samples: Seconds a round, by subject.
-        others: Further attributes of `Measurement`, each by subject.
+        attributes: Further attributes of `Measurement`, each by subject.
     """
     ours = np.asarray(samples.get(OURS, ()), dtype=np.float64)
     measurements = {}
     for name, seconds in samples.items():
         timing = Timing.of(seconds)
         ratio = _ratio(np.asarray(seconds), ours) if len(ours) == len(seconds) else {}
-        more: dict[str, Any] = {attribute: values[name] for attribute, values in others.items() if name in values}
+        more: dict[str, Any] = {attribute: values[name] for attribute, values in attributes.items() if name in values}
         measurements[name] = Measurement(ms=timing.median, ms_95=(timing.low, timing.high), **ratio, **more)
     return measurements
 

@@ -36,8 +36,8 @@ class Section:
         start, end = f"<!-- {self.name} -->\n", f"<!-- end of {self.name} -->"
         if not self.page.is_file():
             raise ValueError(f"{self.page}: there is no such page")
-        before, start_mark, rest = self.page.read_text(encoding="utf-8").partition(start)
-        _, end_mark, after = rest.partition(end)
+        before, start_mark, remainder = self.page.read_text(encoding="utf-8").partition(start)
+        _, end_mark, after = remainder.partition(end)
         if not (start_mark and end_mark):
             raise ValueError(f"{self.page}: lacks the marks {start.strip()} and {end}")
         return before + start, end + after

@@ -142,8 +142,8 @@ class _Processed(Subject):
         import numpy as np
         from PIL import Image
 
-        one = self._processor(Image.new("RGB", (300, 300)), return_tensors="np")["pixel_values"]
-        return np.repeat(one.astype(np.float32), batch_size, axis=0)
+        pixels = self._processor(Image.new("RGB", (300, 300)), return_tensors="np")["pixel_values"]
+        return np.repeat(pixels.astype(np.float32), batch_size, axis=0)
 
 
 class PlainOnnxruntime(_Processed):

@@ -33,7 +33,7 @@ def answers(comparison: Comparison, files: Mapping[str, Path], threads: int, rou
     with comparison.turns(threads) as turns:
         for kind, file in files.items():
             replies = turns.repeat(rounds, "answer", file=str(file))
-            p_ai = {name: taken[-1]["p_ai"] for name, taken in replies.items()}
+            p_ai = {name: measured[-1]["p_ai"] for name, measured in replies.items()}
             difference = {name: abs(p - p_ai[OURS]) for name, p in p_ai.items()} if OURS in p_ai else {}
             columns[kind] = turns.failures | summarise(_each(replies, "seconds"), difference=difference)
     return columns
@@ -58,14 +58,14 @@ def paced(comparison: Comparison, file: Path, rounds: int) -> Measurements:
     with comparison.turns(0) as turns:
         replies = turns.repeat(rounds, "paced", file=str(file), every=_PACE, count=_PACED_PHOTOS)
     shares = {
-        name: float(np.median([reply["cpu_seconds"] / reply["seconds"] for reply in taken]))
-        for name, taken in replies.items()
+        name: float(np.median([reply["cpu_seconds"] / reply["seconds"] for reply in measured]))
+        for name, measured in replies.items()
     }
     return turns.failures | summarise(_each(replies, "latency"), cpu_share=shares)
 
 
 def _each(replies: Replies, key: str) -> dict[str, list[float]]:
-    return {name: [reply[key] for reply in taken] for name, taken in replies.items()}
+    return {name: [reply[key] for reply in measured] for name, measured in replies.items()}
 
 
 def cold_start(comparison: Comparison, file: Path, rounds: int) -> Measurements:
@@ -78,14 +78,14 @@ def cold_start(comparison: Comparison, file: Path, rounds: int) -> Measurements:
             if name in failures:
                 continue
             try:
-                taken, peak_mb = _first_answer(comparison, name, file)
+                measured, peak_mb = _first_answer(comparison, name, file)
             except SubjectError as error:
                 failures[name] = Measurement(failed=str(error))
                 continue
             if turn:
-                seconds.setdefault(name, []).append(taken)
+                seconds.setdefault(name, []).append(measured)
                 peaks.setdefault(name, []).append(peak_mb)
-    works = {name: taken for name, taken in seconds.items() if name not in failures}
+    works = {name: measured for name, measured in seconds.items() if name not in failures}
     return failures | summarise(works, peak_mb={name: float(np.median(peak)) for name, peak in peaks.items()})
 
 
@@ -105,12 +105,12 @@ def imports(statements: Mapping[str, str], rounds: int) -> Measurements:
     for turn in range(rounds + 1):
         for name, statement in statements.items():
             bare, _ = _python("pass")
-            taken, problem = _python(statement)
+            measured, problem = _python(statement)
             if problem is not None:
                 failures[name] = Measurement(failed=problem)
             elif turn:
-                seconds.setdefault(name, []).append(max(0.0, taken - bare))
-    return summarise({name: taken for name, taken in seconds.items() if name not in failures}) | failures
+                seconds.setdefault(name, []).append(max(0.0, measured - bare))
+    return summarise({name: measured for name, measured in seconds.items() if name not in failures}) | failures
 
 
 def _python(statement: str) -> tuple[float, str | None]:
@@ -119,8 +119,8 @@ def _python(statement: str) -> tuple[float, str | None]:
     done = subprocess.run(
         [sys.executable, "-c", statement], capture_output=True, text=True, check=False, env=ENVIRONMENT
     )
-    taken = time.perf_counter() - start
-    return taken, (done.stderr.strip().splitlines() or ["no message"])[-1][:200] if done.returncode else None
+    measured = time.perf_counter() - start
+    return measured, (done.stderr.strip().splitlines() or ["no message"])[-1][:200] if done.returncode else None
 
 
 def folder_throughput(comparison: Comparison, files: Sequence[Path], rounds: int, others: int) -> Measurements:

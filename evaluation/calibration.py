@@ -32,8 +32,8 @@ def _log_at(probabilities: ArrayLike, temperature: float) -> Scores:
 def ai_margin(probabilities: ArrayLike, ai: Sequence[int], temperature: float = 1.0) -> Scores:
     """Give the logit of P(AI), float64 `[N]`, from probabilities `[N, C]` whose logits are divided by `temperature`."""
     logarithms = _log_at(probabilities, temperature)
-    others = [column for column in range(logarithms.shape[1]) if column not in ai]
-    margin: Scores = logsumexp(logarithms[:, ai], axis=1) - logsumexp(logarithms[:, others], axis=1)
+    real = [column for column in range(logarithms.shape[1]) if column not in ai]
+    margin: Scores = logsumexp(logarithms[:, ai], axis=1) - logsumexp(logarithms[:, real], axis=1)
     return margin
 
 

@@ -142,7 +142,7 @@ def _split_result(
 ) -> SplitResult:
     samples, points = [photos.samples[index] for index in chosen], scorer.operating_points
     target, clean = np.array([sample.target for sample in samples]), scores["clean"][chosen]
-    few = np.unique(np.linspace(0, len(chosen) - 1, _MAX_RESAVED).astype(int))
+    resaved_indices = np.unique(np.linspace(0, len(chosen) - 1, _MAX_RESAVED).astype(int))
     return SplitResult(
         conditions={
             condition: condition_result(samples, p_ai[chosen], points, seen) for condition, p_ai in scores.items()
@@ -151,7 +151,7 @@ def _split_result(
             name: by_quartile(values[chosen], target, clean, points[DEFAULT])
             for name, values in zip(IMAGE_STATS, photos.image_stats.T, strict=True)
         },
-        resaved=_resaved(scorer, [samples[index] for index in few], clean[few], progress),
+        resaved=_resaved(scorer, [samples[index] for index in resaved_indices], clean[resaved_indices], progress),
     )
 
 
@@ -159,7 +159,7 @@ def _check(samples: Sequence[Sample]) -> None:
     if not samples:
         raise DataError("there are no photos to evaluate")
     for split, inside in _splits(samples):
-        if len({sample.label for sample, wanted in zip(samples, inside, strict=True) if wanted}) < len(LABELS):
+        if len({sample.label for sample, belongs in zip(samples, inside, strict=True) if belongs}) < len(LABELS):
             raise DataError(f"the {split} split needs photos of both labels to be evaluated")
 
 
@@ -249,7 +249,7 @@ def _group(
 
 
 def _resaved(scorer: Scorer, samples: Sequence[Sample], p_ai: Scores, progress: Progress) -> Resaved:
-    moves = {name: np.abs(again - p_ai) for name, again in scorer.score(samples, tuple(RESAVED), progress).items()}
+    moves = {name: np.abs(resaved - p_ai) for name, resaved in scorer.score(samples, tuple(RESAVED), progress).items()}
     return Resaved(
         n=len(samples),
         formats={

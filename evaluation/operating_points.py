@@ -22,17 +22,19 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT", "operating_points"]
 
-# The default is for photos as one meets them. Bounded in the hard condition too, it would move the thresholds so far,
-# for the sake of photos of 256 pixels, that good photos would hardly get an answer; that is for `low_false_alarm`.
+# The default is for the usual conditions. Bounded in the hard condition too, the thresholds would move so far, because
+# of photos of 256 pixels, that most good photos would be uncertain; `low_false_alarm` is bounded there.
 _EVERYDAY = ("clean", "web")
 MAX_FPR = 0.02  # share of the real photos that `balanced` calls AI
-SOURCE_ALLOWANCE = 2.5  # times as many of a single source; no kind of photo may pay for the others
+SOURCE_ALLOWANCE = (
+    2.5  # times as many of a single source: no kind of photo is called AI much more often than the others
+)
 MAX_FPR_OF_A_SOURCE = SOURCE_ALLOWANCE * MAX_FPR
 MIN_AI_THRESHOLD = 0.5  # what is likelier real is never called AI
 MAX_FNR, MAX_FNR_OF_A_GENERATOR = 0.1, 0.5  # share of the AI photos that `balanced` calls real, and of a generator's
-MIN_GROUP = 50  # photos; of a smaller group a few accidents would set the thresholds
+MIN_GROUP = 50  # photos; in a smaller group a few outliers would set the thresholds
 
-# The photos are a sample, and sources that the model has not met do worse. So the rate itself, not only its estimate,
+# The photos are a sample, and sources that the model has not seen do worse. So the rate itself, not only its estimate,
 # is at most this with this confidence, in each condition (Clopper & Pearson 1934, one-sided).
 MAX_FPR_LOW_FALSE_ALARM, CONFIDENCE = 0.01, 0.95
 MAX_FNR_HIGH_RECALL = 0.05  # share of the AI photos that `high_recall` calls real

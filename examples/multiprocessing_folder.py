@@ -2,8 +2,8 @@
 
     python examples/multiprocessing_folder.py photos/ > records.jsonl
 
-`Classifier.predict_many` alone keeps all cores busy with threads. Processes pay where your own Python code around each
-answer takes longer than the answer.
+`Classifier.predict_many` alone keeps all cores busy with threads. Processes are faster only where your own Python code
+around each answer takes longer than the answer.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ case "${1:-}" in
     ;;
 esac
 
-# glibc otherwise hands every tensor's memory back to the kernel and asks for it again: a third of the time of a step.
-# And a thread that waits for another one shall leave its core to the photos' loader instead of spinning.
+# glibc otherwise returns every tensor's memory to the kernel and asks for it again: a third of the time of a step.
+# And a thread that waits for another one should leave its core to the loader of photos instead of spinning.
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=8589934592 OMP_WAIT_POLICY=PASSIVE
 
 # step NAME OUTPUT COMMAND...: runs a command, unless it was completed before and its output is there.

@@ -14,7 +14,7 @@ from ._common import REPORT_FORMATS, add_format_argument
 Fact: TypeAlias = str | int | list[str] | None
 Facts: TypeAlias = dict[str, Fact]
 
-_ANSWERS = "answers"  # how the fact about a device begins on which the model runs
+_ANSWERS = "answers"  # start of the line about a device on which the model runs
 _CPU_FLAGS = (
     *("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
     *("asimd", "asimddp", "i8mm", "bf16", "sve"),

@@ -48,16 +48,16 @@ def _verify(models: list[str]) -> int:
     from ..classifier import Classifier
     from ..errors import ModelError
 
-    bad = 0
+    failures = 0
     for model in models or [entry.name for entry in entries()]:
         try:
             with Classifier(model, device="cpu") as classifier:
                 manifest = classifier.manifest
                 total = sum(classifier.predict(np.full((64, 64, 3), 128, np.uint8)).scores.values())
         except ModelError as error:
-            bad += 1
+            failures += 1
             print(f"aiface: {error}", file=sys.stderr)
             continue
-        bad += (wrong := abs(total - 1.0) > 1e-3)
+        failures += (wrong := abs(total - 1.0) > 1e-3)
         print(f"{model}: {f'its probabilities sum to {total:.4f}' if wrong else f'ok ({manifest.id})'}")
-    return 3 if bad else 0
+    return 3 if failures else 0

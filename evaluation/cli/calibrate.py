@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0, or 1 when some photo was left out.
     """
-    import onnx  # noqa: F401 that it is missing is told before minutes of work
+    import onnx  # noqa: F401 a missing package is reported before minutes of work
 
     from aiface_runtime.catalog import resolve
 

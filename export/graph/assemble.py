@@ -55,11 +55,11 @@ def assemble(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -
 def _join(before: onnx.GraphProto, network: onnx.ModelProto, after: onnx.GraphProto) -> onnx.ModelProto:
     """Feed each graph's first output to the next graph's first input."""
     versions = {"opset_imports": network.opset_import, "ir_version": network.ir_version}
-    whole = helper.make_model(before, **versions)
+    joined = helper.make_model(before, **versions)
     for part in (compose.add_prefix(network, "net/"), helper.make_model(after, **versions)):
-        link = whole.graph.output[0].name, part.graph.input[0].name
-        whole = compose.merge_models(whole, part, [link], outputs=[part.graph.output[0].name])
-    return whole
+        link = joined.graph.output[0].name, part.graph.input[0].name
+        joined = compose.merge_models(joined, part, [link], outputs=[part.graph.output[0].name])
+    return joined
 
 
 def _num_outputs(graph: onnx.ModelProto) -> int:

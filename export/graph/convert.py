@@ -1,6 +1,6 @@
-"""The network as the graph that ships, by whichever of the source's exporters serves it best.
+"""The conversion of a network to the graph of the model file, by the best of the source's exporters.
 
-The preferred exporter is kept unless it refuses the network or another's graph measurably runs or opens faster.
+The preferred exporter is used unless it refuses the network or another's graph measurably runs or opens faster.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def margin_weights(num_outputs: int, ai_indices: Sequence[int]) -> NDArray[np.fl
 
 
 def add_evidence(graph: onnx.ModelProto, num_outputs: int, ai_indices: Sequence[int]) -> None:
-    """Give a graph its second output, float32 `evidence [N, h, w]` in logits, positive where a cell speaks for AI.
+    """Give a graph its second output, float32 `evidence [N, h, w]` in logits, positive where a cell counts towards AI.
 
     The mean over the cells and a constant, which `describe` returns, make the margin of `margin_weights`. Where the
     network does not end in an average and linear layers, the graph stays as it is.

@@ -22,7 +22,7 @@ from ..graph.evidence import margin_weights
 from ..model_file import write_model
 
 TOLERANCE = 1e-4  # on each probability
-BATCH_SIZES = (1, 2, 7)  # none of which an exporter was told of
+BATCH_SIZES = (1, 2, 7)  # none of them is known to an exporter
 BATCH_TOLERANCE = 1e-5  # on each probability of the same photo in another batch
 VARIANT_BATCH_TOLERANCE = 1e-3  # the same in fp16, whose numbers are 5e-4 apart: sums in another order round otherwise
 EVIDENCE_TOLERANCE = 1e-4  # on the log-odds that the evidence makes, in units of the largest contribution, at least 1

@@ -17,7 +17,7 @@ from aiface_runtime.manifest import CenterCrop, Resize, ResizeShorter
 from aiface_runtime.preprocess import preprocess
 
 SIDE = 8
-WEIGHTS = np.array([[6.0, -6.0], [-2.0, 1.0], [1.0, 2.0]], dtype=np.float32)  # red speaks for the first label
+WEIGHTS = np.array([[6.0, -6.0], [-2.0, 1.0], [1.0, 2.0]], dtype=np.float32)  # red counts towards the first label
 BIAS = np.array([-1.0, 0.5], dtype=np.float32)
 
 

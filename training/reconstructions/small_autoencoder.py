@@ -27,7 +27,7 @@ from ..choices import FACTORS, UPSAMPLINGS, Upsampling
 
 _CROP, _BATCH, _SMALLEST = 96, 8, 128
 _LEARNING_RATE = 2e-3
-_CRITIC_FROM = 0.4  # of the run: a critic of noise would only unsettle it
+_CRITIC_FROM = 0.4  # share of the run after which the critic starts: before, it would only learn noise
 _CRITIC_WEIGHT = 0.05
 _GRADIENT_WEIGHT = 1.0
 

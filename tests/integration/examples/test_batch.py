@@ -44,9 +44,9 @@ def test_celery_answers_in_a_worker(folder: Path) -> None:
     classifier.cache_clear()
     with start_worker(app, perform_ping_check=False):
         replies = [predict.delay(str(folder / name)) for name in ("a.jpg", "b.jpg", "a.jpg")]
-        good, bad, again = (reply.get(timeout=60) for reply in replies)
+        good, bad, repeated = (reply.get(timeout=60) for reply in replies)
     assert good["p_ai"] == pytest.approx(Classifier().predict(folder / "a.jpg").p_ai, abs=1e-6)
-    assert again == good
+    assert repeated == good
     assert bad["p_ai"] is None
     assert bad["error"]["code"] == "not_an_image"
     assert classifier.cache_info().misses == 1, "one classifier for all tasks of a worker"

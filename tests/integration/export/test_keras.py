@@ -100,14 +100,14 @@ def test_the_file_gives_the_cards_answers(
     assert np.ptp(expected) > 0.1, "a reference that says the same of every photo proves nothing"
     levels = np.rint(255 * (pixels[..., ::-1] if channels == "bgr" else pixels)).astype(np.uint8)
     with Classifier(file, device="cpu") as classifier:
-        same = [answer.scores["real"] for answer in classifier.predict_many(list(levels), on_error="raise")]
-        whole = [answer.scores["real"] for answer in classifier.predict_many(photos, on_error="raise")]
+        from_pixels = [answer.scores["real"] for answer in classifier.predict_many(list(levels), on_error="raise")]
+        from_photos = [answer.scores["real"] for answer in classifier.predict_many(photos, on_error="raise")]
         document = classifier.manifest.document
-    record_property("on the same pixels", float(np.abs(same - expected).max()))
-    record_property("from file to answer", float(np.abs(whole - expected).max()))
+    record_property("on the same pixels", float(np.abs(from_pixels - expected).max()))
+    record_property("from file to answer", float(np.abs(from_photos - expected).max()))
     record_property("export", document["export"])
-    np.testing.assert_allclose(same, expected, atol=1e-4)
-    np.testing.assert_allclose(whole, expected, atol=5e-3)
+    np.testing.assert_allclose(from_pixels, expected, atol=1e-4)
+    np.testing.assert_allclose(from_photos, expected, atol=5e-3)
     assert document["labels"] == ["ai", "real"]
     assert document["ai_labels"] == ["ai"]
     assert document["input"]["network_channels"] == channels

@@ -84,11 +84,11 @@ def test_the_exported_file_gives_the_same_answers(
 def test_what_cannot_be_exported_is_one_line(
     folder: Path, tmp_path: Path, portrait: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = onnx.load(folder / "model.onnx")
-    onnx.save(whole, tmp_path / "outside.onnx", save_as_external_data=True, size_threshold=0)
-    whole = onnx.load(folder / "model.onnx")
-    whole.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 96
-    onnx.save(whole, tmp_path / "large.onnx")
+    graph = onnx.load(folder / "model.onnx")
+    onnx.save(graph, tmp_path / "outside.onnx", save_as_external_data=True, size_threshold=0)
+    graph = onnx.load(folder / "model.onnx")
+    graph.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 96
+    onnx.save(graph, tmp_path / "large.onnx")
     (tmp_path / "text.onnx").write_text("not a graph")
     two_labels = tmp_path / "two"
     two_labels.mkdir()

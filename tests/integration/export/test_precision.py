@@ -32,7 +32,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def checkpoint(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small ResNet of random features whose last layer is fitted to the painted pictures, with over-sure answers."""
+    """A small ResNet of random features, its last layer fitted to the painted pictures, with overconfident answers."""
     folder = tmp_path_factory.mktemp("resnet")
     torch.manual_seed(0)
     config = ResNetConfig(
@@ -131,16 +131,16 @@ def test_a_variant_is_what_it_says_and_answers_alike(
         scales = [initialisers[node.input[1]] for node in model.graph.node if node.op_type == "DequantizeLinear"]
         assert max(int(np.prod(scale.dims)) for scale in scales) >= 16, "channel by channel"
     photos = held_out(painted)
-    variant, whole = p_ai(file, photos), p_ai(plain, photos)
-    assert np.ptp(whole) > 0.9
-    assert ((variant >= 0.5) == (whole >= 0.5)).all()
+    variant, fp32 = p_ai(file, photos), p_ai(plain, photos)
+    assert np.ptp(fp32) > 0.9
+    assert ((variant >= 0.5) == (fp32 >= 0.5)).all()
     metrics = json.loads(report.read_text())["precision"]["candidates"][precision]
-    assert metrics["max_difference"] == pytest.approx(np.abs(variant - whole).max(), abs=1e-3)
+    assert metrics["max_difference"] == pytest.approx(np.abs(variant - fp32).max(), abs=1e-3)
     assert metrics["batch_difference"] <= 1e-3
-    with Classifier(file, device="cpu") as few, Classifier(plain, device="cpu") as all_bits:
-        bias = few.manifest.evidence.bias  # type: ignore[union-attr]
+    with Classifier(file, device="cpu") as low_precision, Classifier(plain, device="cpu") as all_bits:
+        bias = low_precision.manifest.evidence.bias  # type: ignore[union-attr]
         for photo in photos[::4]:
-            actual, expected = few.explain(photo), all_bits.explain(photo)
+            actual, expected = low_precision.explain(photo), all_bits.explain(photo)
             scores, scale = actual.prediction.scores, float(np.abs(expected.evidence).max())
             log_odds = np.log(scores["ai"]) - np.log(scores["real"])
             assert actual.evidence.mean() + bias == pytest.approx(log_odds, abs=1e-4 * scale)
@@ -236,7 +236,7 @@ def test_without_labels_auc_is_not_measured_and_without_photos_int8_is_not_made(
 def test_calibration_makes_an_over_sure_network_less_sure(
     network: list[str], plain: Path, painted: Path, tmp_path: Path
 ) -> None:
-    """A quarter of the pictures bear the other label, so that no honest answer is surer than three to one."""
+    """A quarter of the pictures bear the other label, so that no calibrated probability is above 0.75."""
     labelled = tmp_path / "labelled"
     for folder, label in (("real", "real"), ("ai", "ai")):
         other = "ai" if label == "real" else "real"

@@ -36,8 +36,8 @@ def test_the_command_writes_a_picture_and_says_where(model: Path, tmp_path: Path
     done = explain("photo.jpg", "-o", "map.png", "--model", model, "--device", "cpu", cwd=tmp_path)
     answer = classifier.predict(data)
     assert (done.returncode, done.stderr) == (0, b"")
-    said = f"photo.jpg: {answer.verdict} (p_ai {answer.p_ai:.3f}), evidence map: map.png\n"
-    assert done.stdout.decode() == said
+    line = f"photo.jpg: {answer.verdict} (p_ai {answer.p_ai:.3f}), evidence map: map.png\n"
+    assert done.stdout.decode() == line
     with Image.open(tmp_path / "map.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (200, 160))
         np.testing.assert_array_equal(np.asarray(picture), np.asarray(classifier.explain(data).overlay()))

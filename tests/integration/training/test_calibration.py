@@ -42,35 +42,37 @@ def score(folder: Path, samples: list[Sample], conditions: tuple[str, ...]) -> d
 
 
 def test_calibrating_folds_slope_and_bias_into_the_checkpoint(checkpoint: Path, painted: Path, tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    assert main(["calibrate", str(checkpoint), str(painted), "-o", str(made)]) == 0
-    record = json.loads((made / "aiface.json").read_text())
+    calibrated = tmp_path / "made"
+    assert main(["calibrate", str(checkpoint), str(painted), "-o", str(calibrated)]) == 0
+    record = json.loads((calibrated / "aiface.json").read_text())
     slope, bias = (record["calibration"][name] for name in ("slope", "bias"))
     val = [sample for sample in read_samples(painted) if sample.split == "val"]
-    before, after = (score(folder, val, CONDITIONS) for folder in (checkpoint, made))
+    before, after = (score(folder, val, CONDITIONS) for folder in (checkpoint, calibrated))
     for condition in CONDITIONS:
         np.testing.assert_allclose(logit(after[condition]), slope * logit(before[condition]) + bias, atol=1e-3)
     assert record["calibration"]["ece_after"] < record["calibration"]["ece_before"]
     assert all(point["measured"].keys() == set(CONDITIONS) for point in record["operating_points"].values())
     assert record["training"]["commands"][0].startswith("aiface-train calibrate")
-    processors = [json.loads((folder / "preprocessor_config.json").read_text()) for folder in (checkpoint, made)]
+    processors = [json.loads((folder / "preprocessor_config.json").read_text()) for folder in (checkpoint, calibrated)]
     assert processors[0] == processors[1]
 
 
 def test_several_checkpoints_are_averaged(checkpoint: Path, painted: Path, tmp_path: Path) -> None:
     """Of networks that differ in the last layer alone, the average gives the mean of their margins."""
-    other, made = tmp_path / "other", tmp_path / "made"
+    other, calibrated = tmp_path / "other", tmp_path / "made"
     shutil.copytree(checkpoint, other)
     model = MobileNetV2ForImageClassification.from_pretrained(other)
     with torch.no_grad():
         model.classifier.bias.copy_(torch.tensor([1.0, 2.0]))
     model.save_pretrained(other)
-    assert main(["calibrate", str(checkpoint), str(other), str(painted), "-o", str(made)]) == 0
-    record = json.loads((made / "aiface.json").read_text())["calibration"]
+    assert main(["calibrate", str(checkpoint), str(other), str(painted), "-o", str(calibrated)]) == 0
+    record = json.loads((calibrated / "aiface.json").read_text())["calibration"]
     val = [sample for sample in read_samples(painted) if sample.split == "val"]
-    one, two, both = (logit(score(folder, val, ("clean",))["clean"]) for folder in (checkpoint, other, made))
-    assert np.all(one - two > 1.0), "or the average would show nothing"
-    np.testing.assert_allclose(both, record["slope"] * (one + two) / 2 + record["bias"], atol=1e-3)
+    first, second, average = (
+        logit(score(folder, val, ("clean",))["clean"]) for folder in (checkpoint, other, calibrated)
+    )
+    assert np.all(first - second > 1.0), "or the average would show nothing"
+    np.testing.assert_allclose(average, record["slope"] * (first + second) / 2 + record["bias"], atol=1e-3)
 
 
 def test_what_cannot_be_calibrated_says_so(

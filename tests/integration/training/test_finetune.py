@@ -101,11 +101,11 @@ def test_finetune_evaluate_export_predict(
     assert all(line in card for line in tables), "the card says what the evaluation said"
 
     assert main(["evaluate", str(file), str(painted), "--format", "json"]) == 0
-    again = json.loads(capsys.readouterr().out.partition("{")[2].join(["{", ""]))
-    for condition, found in again["splits"]["val"]["conditions"].items():
+    record = json.loads(capsys.readouterr().out.partition("{")[2].join(["{", ""]))
+    for condition, result in record["splits"]["val"]["conditions"].items():
         expected = metrics["conditions"][condition]
-        assert found["overall"]["auc"] == pytest.approx(expected["overall"]["auc"], abs=1e-3)
-        assert found["overall"]["points"] == expected["overall"]["points"], "thresholds came along"
+        assert result["overall"]["auc"] == pytest.approx(expected["overall"]["auc"], abs=1e-3)
+        assert result["overall"]["points"] == expected["overall"]["points"], "thresholds came along"
     assert "For tests." in card
     assert json.loads((tmp_path / "index.json").read_text())["default"] == "tiny"
 

@@ -109,8 +109,8 @@ def test_the_record_says_what_the_file_does_not(trained: Path, tmp_path: Path) -
 
     source = open_source(str(trained / "model.keras"))
     assert (source.labels, source.ai_labels, source.preprocessing.channels) == (("ai", "real"), ("ai",), "bgr")
-    told = open_source(str(trained / "model.keras"), hints=Hints(channels="rgb", resize="bicubic"))
-    assert (told.preprocessing.channels, told.preprocessing.steps[0].filter) == ("rgb", "bicubic")
+    hinted = open_source(str(trained / "model.keras"), hints=Hints(channels="rgb", resize="bicubic"))
+    assert (hinted.preprocessing.channels, hinted.preprocessing.steps[0].filter) == ("rgb", "bicubic")
     other = tmp_path / "other.keras"
     other.write_bytes((trained / "model.keras").read_bytes())
     (tmp_path / "aiface.json").write_bytes((trained / "aiface.json").read_bytes())
@@ -156,9 +156,9 @@ def run_recorded(command: list[str], monkeypatch: pytest.MonkeyPatch, *, cut: bo
     """Run a command with a recorder among the real callbacks, the last but that which backs up."""
     recorders: list[Recorder] = []
 
-    def with_recorder(run: Path, sampler: EpochSampler, *rest: Any) -> list[Any]:
+    def with_recorder(run: Path, sampler: EpochSampler, *arguments: Any) -> list[Any]:
         recorders.append(Recorder(sampler, cut))
-        *callbacks, backup = run_callbacks(run, sampler, *rest)
+        *callbacks, backup = run_callbacks(run, sampler, *arguments)
         return [*callbacks, recorders[0], backup]
 
     with monkeypatch.context() as patch:
@@ -212,8 +212,10 @@ def test_a_run_that_was_cut_off_loses_nothing(
     best = int(np.argmax(training["val_auc"]))
     np.testing.assert_array_equal(_weights(tmp_path / "cut"), {**cut.ends, **resumed.ends}[best])
 
-    whole, again, ours = (_weights(folder) for folder in (trained, tmp_path / "again", tmp_path / "cut"))
-    assert _distance(ours, whole) <= 3 * _distance(again, whole) + 1e-3
+    trained_weights, uncut_weights, ours = (
+        _weights(folder) for folder in (trained, tmp_path / "again", tmp_path / "cut")
+    )
+    assert _distance(ours, trained_weights) <= 3 * _distance(uncut_weights, trained_weights) + 1e-3
     losses, repeated = (np.array(_training(folder)["losses"]) for folder in (trained, tmp_path / "again"))
     assert np.abs(np.array(training["losses"]) - losses).max() <= 3 * np.abs(repeated - losses).max() + 1e-3
 

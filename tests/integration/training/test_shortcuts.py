@@ -16,7 +16,7 @@ pytestmark = [
 ]
 
 # The lowest AUC that a shortcut which is there must be able to have, the highest that a hidden one may have. The label
-# is told less surely than what is planted: the FFHQ photos and the StyleGAN fakes were encoded alike. How large a photo
+# is harder to tell than what is planted: the FFHQ photos and the StyleGAN fakes were encoded alike. How large a photo
 # was is blurred, not hidden.
 _SEEN = {(LABEL, RAW): 0.75, (CODEC, RAW): 0.9, (SIZE, RAW): 0.9}
 _HIDDEN = {

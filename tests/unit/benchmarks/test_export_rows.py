@@ -33,9 +33,9 @@ def test_no_file_has_no_rows(tmp_path: Path) -> None:
 
 def test_the_document_is_what_is_recorded(tmp_path: Path) -> None:
     text = (_ROOT / "docs" / "export.md").read_text(encoding="utf-8")
-    before, rest = text.split("<!-- table -->\n")
+    before, table_and_after = text.split("<!-- table -->\n")
     (page := tmp_path / "export.md").write_text(
-        f"{before}<!-- table -->\n{rest[rest.index('<!-- end of table -->') :]}", encoding="utf-8"
+        f"{before}<!-- table -->\n{table_and_after[table_and_after.index('<!-- end of table -->') :]}", encoding="utf-8"
     )
     assert export_table.main(["--from-results", "-o", str(page)]) == 0
     assert page.read_text(encoding="utf-8") == text

@@ -24,16 +24,16 @@ def test_slope_and_bias_are_found_and_calibrate() -> None:
     assert bias == pytest.approx(-0.5, abs=0.05)
     assert expected_calibration_error(expit(slope * (4.0 * margin + 2.0) + bias), target) < 0.02
     assert expected_calibration_error(expit(4.0 * margin + 2.0), target) > 0.05
-    few = np.flatnonzero(target == 1)[::10]  # both labels weigh the same, however many there are of each
-    kept = np.concatenate([few, np.flatnonzero(target == 0)])
-    assert fit_platt(margin[kept], target[kept])[1] == pytest.approx(0.0, abs=0.1)
+    ai_subset = np.flatnonzero(target == 1)[::10]  # both labels weigh the same, however many there are of each
+    subset = np.concatenate([ai_subset, np.flatnonzero(target == 0)])
+    assert fit_platt(margin[subset], target[subset])[1] == pytest.approx(0.0, abs=0.1)
     assert np.isfinite(fit_platt(np.array([-1.0, 1.0]), np.array([0, 1]))).all(), "where labels separate"
 
 
 def test_reliability_against_hand_counts() -> None:
     p_ai, target = np.array([0.05, 0.15, 0.95, 0.85, 1.0]), np.array([0, 1, 1, 0, 1])
-    found = reliability(p_ai, target, bins=2)
-    np.testing.assert_allclose(found, [[0.1, 0.5, 2], [2.8 / 3, 2 / 3, 3]])
+    rows = reliability(p_ai, target, bins=2)
+    np.testing.assert_allclose(rows, [[0.1, 0.5, 2], [2.8 / 3, 2 / 3, 3]])
     assert expected_calibration_error(p_ai, target, bins=2) == pytest.approx((0.4 * 2 + (2.8 - 2) / 3 * 3) / 5)
 
 

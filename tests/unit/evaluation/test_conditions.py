@@ -18,7 +18,7 @@ def test_conditions_differ_and_repeat(portrait: Path) -> None:
         photo = opened.convert("RGB").resize((700, 900))
     pairs = {name: [condition.apply(photo) for _ in range(2)] for name, condition in CONDITIONS.items()}
     assert tuple(CONDITIONS) == CONDITION_NAMES
-    assert all(one.tobytes() == two.tobytes() for one, two in pairs.values())
+    assert all(first.tobytes() == second.tobytes() for first, second in pairs.values())
     assert {name: pair[0].size for name, pair in pairs.items()} == {
         "clean": (700, 900),
         "web": (398, 512),

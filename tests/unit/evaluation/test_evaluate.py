@@ -91,8 +91,8 @@ def test_results_against_hand_counts() -> None:
 def test_kinds_of_ai_photos_are_measured_against_all_real_ones() -> None:
     kinds = {"ai": ("generated", "swap"), "real": ("",)}
     samples = [Sample(Path("x"), label, label, kind=kind) for label, names in kinds.items() for kind in names * 2]
-    found = condition_result(samples, np.array([0.9, 0.2, 0.8, 0.3, 0.1, 0.25]), POINTS).kinds
-    assert {name: (group.n, group.auc) for name, group in found.items()} == {"generated": (2, 1.0), "swap": (2, 0.75)}
+    groups = condition_result(samples, np.array([0.9, 0.2, 0.8, 0.3, 0.1, 0.25]), POINTS).kinds
+    assert {name: (group.n, group.auc) for name, group in groups.items()} == {"generated": (2, 1.0), "swap": (2, 0.75)}
 
 
 def test_a_split_without_one_label_cannot_be_evaluated() -> None:

@@ -61,12 +61,12 @@ def test_intervals_hold_the_estimate_and_narrow() -> None:
     for count in (60, 2000):
         real, ai = (rng.beta(*shape, count) for shape in ((2, 4), (4, 2)))
         target, p_ai = np.repeat([0, 1], count), np.concatenate([real, ai])
-        found = intervals(target, p_ai)
+        bounds = intervals(target, p_ai)
         if count == 60:
-            assert found == intervals(target, p_ai), "the same each time"
-        for name, (low, high) in found.items():
+            assert bounds == intervals(target, p_ai), "the same each time"
+        for name, (low, high) in bounds.items():
             assert low <= getattr(binary_metrics(target, p_ai), name) <= high
-        widths.append(found["auc"][1] - found["auc"][0])
+        widths.append(bounds["auc"][1] - bounds["auc"][0])
     assert 3 < widths[0] / widths[1] < 10, "about the root of how many more photos"
     # DeLong's standard error of AUC; a bootstrap interval is nearly four of them wide.
     shares = (np.searchsorted(np.sort(real), ai) / 2000, 1 - np.searchsorted(np.sort(ai), real) / 2000)

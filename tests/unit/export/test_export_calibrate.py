@@ -19,7 +19,7 @@ from tests.support.tiny_source import WEIGHTS, tiny_source
 
 @pytest.fixture(scope="module")
 def noisy(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos of which a quarter bear the other label, so that no calibrated answer is surer than three to one."""
+    """Photos of which a quarter bear the other label, so that no calibrated probability is above 0.75."""
     root = tmp_path_factory.mktemp("noisy")
     for label, other in (("real", "ai"), ("ai", "real")):
         (root / label).mkdir()

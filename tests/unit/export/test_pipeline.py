@@ -94,9 +94,9 @@ def test_the_output_is_an_onnx_file(tmp_path: Path) -> None:
 def test_int8_needs_photos(tmp_path: Path, painted: Path) -> None:
     with pytest.raises(DataError, match="needs --images"):
         export(tiny_source(), tmp_path / "tiny.onnx", ExportOptions(precision="int8"))
-    few = ExportOptions(precision="auto", images=painted / "val" / "real")
+    options = ExportOptions(precision="auto", images=painted / "val" / "real")
     with pytest.raises(DataError, match="2 photos to calibrate int8 on, at least 8"):
-        export(tiny_source(), tmp_path / "tiny.onnx", few)
+        export(tiny_source(), tmp_path / "tiny.onnx", options)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "auto"])

@@ -114,8 +114,8 @@ def test_what_is_requested_is_made(
 ) -> None:
     choice = choose(requested, fp32, evaluator, pixels[:16], lambda _: None)
     report = choice.report.to_json("made")
-    made = ["fp32", "fp16", "int8"] if requested == "auto" else list(dict.fromkeys(["fp32", requested]))
-    assert list(report["candidates"]) == made
+    expected = ["fp32", "fp16", "int8"] if requested == "auto" else list(dict.fromkeys(["fp32", requested]))
+    assert list(report["candidates"]) == expected
     assert report["chosen"] == requested or requested == "auto"
     assert report["candidates"]["fp32"]["latency_ratio"] == 1.0
     assert choice.report.candidates[choice.report.chosen].size == choice.graph.ByteSize()
@@ -210,22 +210,22 @@ def test_as_few_blocks_as_needed_stay_in_float(damaged: tuple[Coarse, VariantEva
     variant, evaluator, fp32 = damaged
     ruined = Candidate(variant.make(), evaluator.measure(variant.make()))
     assert not ruined.passes(fp32)
-    others = [[f"layer {n}"] for n in range(CHAIN) if f"layer {n}" not in SENSITIVE]
-    chosen = _leave_in_float(variant, [[SENSITIVE[0]], [SENSITIVE[1]], *others], ruined, fp32, evaluator)
+    insensitive = [[f"layer {n}"] for n in range(CHAIN) if f"layer {n}" not in SENSITIVE]
+    chosen = _leave_in_float(variant, [[SENSITIVE[0]], [SENSITIVE[1]], *insensitive], ruined, fp32, evaluator)
     assert chosen.passes(fp32)
     assert chosen.settings == {"kind": "coarse", "in_float": [SENSITIVE[0]]}, "the second one does not turn labels"
-    late = _leave_in_float(variant, [*others[:2], [SENSITIVE[0]], *others[2:]], ruined, fp32, evaluator)
+    late = _leave_in_float(variant, [*insensitive[:2], [SENSITIVE[0]], *insensitive[2:]], ruined, fp32, evaluator)
     assert late.settings["in_float"] == ["layer 0", "layer 1", SENSITIVE[0], "layer 2"], "four are tried after two"
 
 
 def test_at_most_half_stays_in_float(damaged: tuple[Coarse, VariantEvaluator, Candidate]) -> None:
     variant, evaluator, fp32 = damaged
     ruined = Candidate(variant.make(), evaluator.measure(variant.make()))
-    others = [[f"layer {n}"] for n in range(CHAIN) if f"layer {n}" != SENSITIVE[0]]
-    refused = _leave_in_float(variant, [*others, [SENSITIVE[0]]], ruined, fp32, evaluator)
+    insensitive = [[f"layer {n}"] for n in range(CHAIN) if f"layer {n}" != SENSITIVE[0]]
+    refused = _leave_in_float(variant, [*insensitive, [SENSITIVE[0]]], ruined, fp32, evaluator)
     assert not refused.passes(fp32)
     assert len(refused.settings["in_float"]) == CHAIN // 2
-    assert _leave_in_float(variant, others[:1], ruined, fp32, evaluator) is ruined, "one block has no half"
+    assert _leave_in_float(variant, insensitive[:1], ruined, fp32, evaluator) is ruined, "one block has no half"
 
 
 def test_the_report_has_the_manifests_keys() -> None:

@@ -51,15 +51,15 @@ def command_lines(document: Path) -> Iterator[str]:
 
 def commands(document: Path) -> list[list[str]]:
     """Words of every simple command, without the environment that is set before it."""
-    found = []
+    word_lists = []
     for line in command_lines(document):
         for part in re.split(r" && | ; ", line):
             words = shlex.split(part, comments=True)
             while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
                 words = words[1:]
             if words and not any(mark in word for word in words for mark in ELLIPSIS):
-                found.append(words)
-    return found
+                word_lists.append(words)
+    return word_lists
 
 
 def settings() -> ConfigParser:

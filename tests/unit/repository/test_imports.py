@@ -22,12 +22,12 @@ FORBIDDEN = {"aiface_runtime": FRAMEWORKS | {"onnx"}, "aiface_evaluation": FRAME
 
 def modules(root: Path) -> dict[str, Path]:
     """Name of every module → its file."""
-    found = {}
+    paths = {}
     for package, folder in FOLDERS.items():
         for path in root.joinpath(folder).rglob("*.py"):
             parts = path.relative_to(root / folder).with_suffix("").parts
-            found[".".join((package, *(part for part in parts if part != "__init__")))] = path
-    return found
+            paths[".".join((package, *(part for part in parts if part != "__init__")))] = path
+    return paths
 
 
 def imported(name: str, path: Path) -> Iterator[str]:

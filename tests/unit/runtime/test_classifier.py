@@ -111,10 +111,10 @@ def test_predict_many_is_lazy_and_bounded(classifier: Classifier, portrait: Path
 
 
 def test_the_shape_of_a_transformers_pipeline(classifier: Classifier, portrait: Path) -> None:
-    one = classifier(portrait)
-    assert [set(item) for item in one] == [{"label", "score"}] * 2
-    assert one[0]["score"] >= one[1]["score"]
-    assert classifier([portrait, portrait]) == [one, one]
+    answers = classifier(portrait)
+    assert [set(item) for item in answers] == [{"label", "score"}] * 2
+    assert answers[0]["score"] >= answers[1]["score"]
+    assert classifier([portrait, portrait]) == [answers, answers]
 
 
 def test_threads_share_one_classifier(classifier: Classifier, portrait: Path) -> None:

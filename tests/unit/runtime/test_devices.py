@@ -20,8 +20,8 @@ def test_every_device_has_a_provider() -> None:
 
 
 def test_auto_ends_with_the_cpu_and_leaves_out_what_is_not_installed() -> None:
-    tried = [candidate.device for candidate in candidates("auto", None)]
-    assert tried == (["cuda", "cpu"] if HAS_CUDA else ["cpu"])
+    devices = [candidate.device for candidate in candidates("auto", None)]
+    assert devices == (["cuda", "cpu"] if HAS_CUDA else ["cpu"])
     assert candidates("auto", None)[-1] == Candidate(("CPUExecutionProvider",))
 
 
@@ -52,11 +52,11 @@ def test_wrong_usage(device: str, providers: list[str] | None, says: str) -> Non
         candidates(device, providers)
 
 
-@pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("0", "0")])
-def test_telemetry_is_off_unless_the_user_says_otherwise(given: str | None, expected: str) -> None:
+@pytest.mark.parametrize(("setting", "expected"), [(None, "1"), ("0", "0")])
+def test_telemetry_is_off_unless_the_user_says_otherwise(setting: str | None, expected: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
-    if given is not None:
-        environment["ORT_DISABLE_TELEMETRY"] = given
+    if setting is not None:
+        environment["ORT_DISABLE_TELEMETRY"] = setting
     code = (
         "import os, aiface_runtime.devices as d; print(os.environ.get('ORT_DISABLE_TELEMETRY')); "
         "d.import_onnxruntime(); print(os.environ['ORT_DISABLE_TELEMETRY'])"
@@ -64,4 +64,4 @@ def test_telemetry_is_off_unless_the_user_says_otherwise(given: str | None, expe
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, env=environment
     )
-    assert done.stdout.split() == [str(given), expected]
+    assert done.stdout.split() == [str(setting), expected]

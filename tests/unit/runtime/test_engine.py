@@ -55,8 +55,8 @@ def test_every_way_to_run_works_after_a_fork(engine: Engine) -> None:
     queue = context.Queue()
     child = context.Process(target=_answers_in_child, args=(engine, queue))
     child.start()
-    for actual, wanted in zip(queue.get(timeout=120), expected, strict=True):
-        np.testing.assert_allclose(actual, wanted, atol=1e-6)
+    for actual, expected_answer in zip(queue.get(timeout=120), expected, strict=True):
+        np.testing.assert_allclose(actual, expected_answer, atol=1e-6)
     child.join(timeout=60)
     assert child.exitcode == 0
 

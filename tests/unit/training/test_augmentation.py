@@ -19,11 +19,11 @@ def photos() -> list[Image.Image]:
 def test_it_makes_one_size_and_repeats_with_its_seed(photos: list[Image.Image]) -> None:
     augmentation = Augmentation(size=64)
     for photo in photos:
-        one, again, other = (augmentation(photo, np.random.default_rng(seed)) for seed in (1, 1, 2))
+        first, repeated, other = (augmentation(photo, np.random.default_rng(seed)) for seed in (1, 1, 2))
         weak = augmentation(photo, np.random.default_rng(1), weak=True)
-        assert {image.size for image in (one, again, other, weak)} == {(64, 64)}
-        assert one.tobytes() == again.tobytes()
-        assert one.tobytes() != other.tobytes()
+        assert {image.size for image in (first, repeated, other, weak)} == {(64, 64)}
+        assert first.tobytes() == repeated.tobytes()
+        assert first.tobytes() != other.tobytes()
 
 
 def test_weak_keeps_more_of_a_photo_than_strong() -> None:

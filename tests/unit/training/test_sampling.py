@@ -55,19 +55,19 @@ def test_a_recipe_says_how_examples_are_sampled(samples: list[Sample]) -> None:
     recipe = load_recipe("mobilenetv2", FinetuneRecipe, ["seed=5", "augmentation.weak=0.25"])
     shares = (recipe.augmentation.weak, recipe.augmentation.weak_pairs)
     expected = PairedSampler(samples, 400, reconstructions=0.25, weak=0.25, weak_pairs=shares[1], seed=5)
-    made = PairedSampler.from_recipe(samples, recipe, 400, reconstructions=recipe.reconstructions)
+    sampler = PairedSampler.from_recipe(samples, recipe, 400, reconstructions=recipe.reconstructions)
     assert shares[0] == 0.25
-    assert list(made) == list(expected)
+    assert list(sampler) == list(expected)
 
 
 def test_an_epoch_has_the_same_examples_whenever_it_begins(samples: list[Sample]) -> None:
     examples = list(PairedSampler(samples, 40, reconstructions=0.4, weak=0.0, weak_pairs=(0.5, 0.0), seed=1))
-    one, other = EpochSampler(examples, 4), EpochSampler(examples, 4)
+    sampler, resumed = EpochSampler(examples, 4), EpochSampler(examples, 4)
     parts = []
     for epoch in range(4):
-        one.epoch = epoch
-        parts.append(list(one))
-        assert len(parts[-1]) == len(one) == 10
+        sampler.epoch = epoch
+        parts.append(list(sampler))
+        assert len(parts[-1]) == len(sampler) == 10
     assert [example for part in parts for example in part] == examples
-    other.epoch = 2  # a resumed run has not been through the epochs before
-    assert list(other) == parts[2]
+    resumed.epoch = 2  # a resumed run has not been through the epochs before
+    assert list(resumed) == parts[2]
