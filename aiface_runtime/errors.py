@@ -149,7 +149,7 @@ class DeviceUnavailableError(AifaceError, RuntimeError):
 
     Attributes:
         device: Name of the device, or of the onnxruntime provider.
-        reason: Why it cannot be had, without the remedy.
+        reason: Reason why the device cannot be had, without the remedy.
     """
 
     code = "device_unavailable"

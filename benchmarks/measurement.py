@@ -21,7 +21,7 @@ class Measurement:
     """What one task measured of one subject; None where the task does not measure it.
 
     Attributes:
-        failed: Why there is no measurement.
+        failed: Reason why there is no measurement.
         ms: Median latency, in milliseconds.
         ms_95: Ends of its 95 % interval.
         ratio: Median latency relative to this library's.

@@ -29,7 +29,7 @@ class Subject(ABC):
     """One way to an answer.
 
     Args:
-        folder: The model's, from `models.make`.
+        folder: Folder of the model, by `models.make`.
         threads: Cores to use; 0 for the library's own default.
     """
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the bundled model from the photos beside the project: two hours on 2 cores, resumable.
+# Trains the bundled model from the photos beside the project. It takes hours, and goes on where it was cut off.
 #
 #   scripts/train_bundled_model.sh [--dry-run]
 #

@@ -63,7 +63,7 @@ class VariantEvaluator:
         original: float64 `[N, C]`, the original's probabilities.
         ai_indices: Columns of the labels that mean AI-generated.
         targets: int `[N]`, 1 for AI; None where labels are not known.
-        unlabelled_reason: Why labels are not known; empty where they are.
+        unlabelled_reason: Reason why labels are not known; empty where they are.
     """
 
     pixels: NDArray[np.uint8]

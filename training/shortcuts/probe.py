@@ -74,7 +74,7 @@ class ShortcutReport:
     Attributes:
         samples: Examples that were sampled.
         photos: Different photos among them.
-        auc: By label (`label`, `planted codec`, `planted size`), then by kind of features.
+        auc: AUCs by label (`label`, `planted codec`, `planted size`), then by kind of features.
     """
 
     samples: int

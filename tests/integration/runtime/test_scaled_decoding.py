@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ def enlarged(file: Path, width: int) -> bytes:
 
 
 def inputs_of(photo: bytes, manifest: Manifest) -> tuple[Pixels, Pixels, Pixels]:
-    """The model's input by scaled decoding, by whole decoding, and the latter through YCbCr and back."""
+    """Return the model's input by scaled decoding, by whole decoding, and the latter through YCbCr and back."""
     scaled = decode(photo, min_decode_size(manifest))
     by_scale = preprocess(scaled.pixels, manifest.steps, scaled.box)
     whole = preprocess(decode(photo).pixels, manifest.steps)
@@ -39,7 +39,7 @@ def assert_mean_at_most(bound: float, values: Sequence[float] | Pixels, what: st
     assert np.mean(values) <= bound + 3 * error, f"{what}: {np.mean(values):.4f} ± {error:.4f} on {len(values)} photos"
 
 
-def test_answers_hardly_move(portrait: Path, shared_data: Path) -> None:
+def test_answers_hardly_move(portrait: Path, shared_data: Path, record_property: Callable[[str, object], None]) -> None:
     """The model's own limit: each photo's colours rounded to whole levels once more move its answer as much."""
     files = [portrait, *sorted((shared_data / "val").glob("*/*.jpg"))[::31]]
     with Classifier(device="cpu") as classifier:
@@ -50,8 +50,11 @@ def test_answers_hardly_move(portrait: Path, shared_data: Path) -> None:
         ]
         p_ai = np.array([[classifier.predict(pixels).p_ai for pixels in versions] for versions in inputs])
     levels = [float(np.abs(by_scale.astype(int) - whole).mean()) for by_scale, whole, _ in inputs]
-    assert_mean_at_most(0.25, levels, "levels between the inputs")
     moved, moved_by_rounding = np.abs(p_ai[:, 0] - p_ai[:, 1]), np.abs(p_ai[:, 2] - p_ai[:, 1])
+    for name, values in (("p_ai moved", moved), ("p_ai moved by rounding", moved_by_rounding)):
+        record_property(name, f"mean {values.mean():.4f}, {(values < 0.01).mean():.0%} < 0.01, max {values.max():.3f}")
+    record_property("photos", len(files))
+    assert_mean_at_most(0.25, levels, "levels between the inputs")
     assert_mean_at_most(0.01, moved, "p_ai moved")
     assert_mean_at_most(0.0, moved - moved_by_rounding, "p_ai moved further than by rounding")
     assert moved.any(), f"none of {len(files)} photos was decoded at a reduced scale"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +75,12 @@ RETIRED = (
     Retired(
         r"(?i)\b(doors?|rooms?|essays?|mutters?|valleys?|coins?)\b", "a plain statement", "behind one door", "coincide"
     ),
+    Retired(
+        r"(?i)\bspeaks? (for|against)\b|\b(pays?|paid) for\b|\bwithout a word\b|\b(vouch|whisper|unsettl)\w*",
+        "counts towards, silently, cause",
+        "orange speaks for AI",
+        "people speak",
+    ),
 )
 
 
@@ -116,6 +124,10 @@ def is_excepted(file: str, line: str) -> bool:
     return any(re.fullmatch(e.files, file) and re.search(e.line, line) for e in EXCEPTIONS)
 
 
+PACKAGES = ("aiface_runtime", "evaluation", "export", "training", "benchmarks", "scripts", "tests/support")
+UNNAMED = re.compile(r"[a-z_]\w*: (Of|As|Its?|What|How|Which|Where|Who|Why|That|Those|From|With|By|In|On|At)\b")
+
+
 @pytest.fixture(scope="module")
 def lines() -> list[tuple[str, int, str]]:
     files = checked_files()
@@ -136,3 +148,24 @@ def test_every_pattern_finds_its_word_and_no_other(word: Retired) -> None:
     assert re.search(word.pattern, word.example)
     assert not re.search(word.pattern, word.allowed)
     assert not re.search(word.pattern, word.instead)
+
+
+def docstrings(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            yield ast.get_docstring(node) or ""
+
+
+def test_attributes_and_arguments_are_named() -> None:
+    """`name: Name of the file`, not `name: Of the file`."""
+    files = [file for folder in PACKAGES for file in (ROOT / folder).rglob("*.py")]
+    unnamed = [
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for file in files
+        for text in docstrings(file)
+        for line in text.splitlines()
+        if UNNAMED.match(line.strip())
+    ]
+    assert len(files) > 100
+    assert UNNAMED.match("name: Of its file, for messages.")
+    assert not unnamed, "name the thing first:\n" + "\n".join(unnamed)
