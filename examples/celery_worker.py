@@ -4,7 +4,7 @@
     python -m examples.celery_worker face.jpg another.jpg
 
 Broker and result backend are a Redis on this machine unless CELERY_BROKER_URL and CELERY_RESULT_BACKEND say otherwise.
-Messages carry paths, not photos: workers need the same storage as whoever asks.
+Messages carry paths, not photos: workers must see the same storage as the client.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ BIAS = np.array([-1.0, 0.5], dtype=np.float32)
 
 
 def tiny_graph(weights: NDArray[np.float32] = WEIGHTS, before: str = "GlobalAveragePool") -> onnx.ModelProto:
-    """From float32 `pixels [N, 3, 8, 8]` to `logits [N, C]`."""
+    """Return a graph from float32 `pixels [N, 3, 8, 8]` to `logits [N, C]`."""
     nodes = [
         helper.make_node(before, ["pixels"], ["mean"], name="pool"),
         helper.make_node("Flatten", ["mean"], ["features"], name="flatten"),
@@ -62,7 +62,7 @@ class TinySource(Source):
 def tiny_source(
     graph: onnx.ModelProto | None = None, *, weights: NDArray[np.float32] = WEIGHTS, resize: Any = None, **more: Any
 ) -> TinySource:
-    """A source of labels real and ai that is its own reference; `graph` for an exporter that gets it wrong."""
+    """Return a source of labels real and ai that is its own reference; `graph` for an exporter that gets it wrong."""
     step = resize or Resize(SIDE, SIDE, "bilinear")
     steps = (step, CenterCrop(SIDE, SIDE)) if isinstance(step, ResizeShorter) else (step,)
     ones = np.ones(3, dtype=np.float32)

@@ -105,7 +105,7 @@ def test_a_calibrated_file_can_be_calibrated_again(calibrated: Path, painted: Pa
 
 
 def small_model(file: Path, last: str, labels: list[str]) -> Path:
-    """A model file of one linear layer on the mean colour; it has no evidence."""
+    """Write a model file of one linear layer on the mean colour; it has no evidence."""
     rng = np.random.default_rng(0)
     constants = {
         "weights": rng.normal(0, 0.02, (3, len(labels))).astype(np.float32),

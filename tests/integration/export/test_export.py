@@ -44,7 +44,7 @@ pytestmark = [
 
 
 def save(folder: Path, family: str = "vit") -> Path:
-    """A small checkpoint with random weights whose answers differ clearly between photos."""
+    """Save a small checkpoint with random weights whose answers differ clearly between photos."""
     return save_family(family, folder, small=True)
 
 
@@ -55,7 +55,7 @@ def relabel(folder: Path, labels: list[str], **more: object) -> None:
 
 
 def reference(folder: Path, photos: list[Path]) -> np.ndarray:
-    """What a user of transformers computes, written apart from the exporter's own proof: `[photos, C]`."""
+    """Return what a user of transformers computes, written apart from the exporter's own proof: `[photos, C]`."""
     processor = AutoImageProcessor.from_pretrained(folder, use_fast=False)
     model = AutoModelForImageClassification.from_pretrained(folder).eval()
     images = [Image.open(photo).convert("RGB") for photo in photos]

@@ -95,7 +95,7 @@ def held_out(painted: Path) -> list[Path]:
 
 
 def weights_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
-    """What convolutions and the last layer multiply with, by node, through a DequantizeLinear where there is one."""
+    """Return the weights of convolutions and the last layer, by node, through a DequantizeLinear where there is one."""
     made_by = {node.output[0]: node for node in graph.node}
     initialisers = {tensor.name: tensor for tensor in graph.initializer}
     weights = {}

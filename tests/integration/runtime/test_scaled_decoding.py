@@ -34,7 +34,7 @@ def inputs_of(photo: bytes, manifest: Manifest) -> tuple[Pixels, Pixels, Pixels]
 
 
 def assert_mean_at_most(bound: float, values: Sequence[float] | Pixels, what: str) -> None:
-    """Refute it only by more than three standard errors: which photos lie there is chance."""
+    """Fail only by more than three standard errors: which photos lie there is chance."""
     error = np.std(values, ddof=1) / len(values) ** 0.5
     assert np.mean(values) <= bound + 3 * error, f"{what}: {np.mean(values):.4f} ± {error:.4f} on {len(values)} photos"
 

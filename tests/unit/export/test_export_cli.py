@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that says what is wrong."""
+    """Return the one line that says what is wrong."""
     capsys.readouterr()
     assert main(words) == 1
     captured = capsys.readouterr()

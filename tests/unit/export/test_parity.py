@@ -54,7 +54,7 @@ def proof(source: TinySource, folder: Path, **manifest: Any) -> Parity:
 
 
 def batch_dependent() -> onnx.ModelProto:
-    """A graph that adds a hundredth of the batch's largest answer."""
+    """Return a graph that adds a hundredth of the batch's largest answer."""
     model = tiny_graph()
     graph = model.graph
     graph.node[-1].output[0] = "own"

@@ -148,7 +148,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_exporting_the_same_source_twice_gives_the_same_graph(tmp_path: Path) -> None:
-    """The manifest, which has timings, apart."""
+    """All but the manifest, which has timings."""
     graphs = []
     for name in ("one.onnx", "two.onnx"):
         model = onnx.load(export(tiny_source(), tmp_path / name, ExportOptions(name="tiny")).file)

@@ -36,12 +36,12 @@ def only_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def blocks(document: Path, language: str) -> list[str]:
-    """The fenced blocks of a language."""
+    """Return the fenced blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def command_lines(document: Path) -> Iterator[str]:
-    """What a reader may type: the lines of `sh` blocks, and code in the text that has options."""
+    """Yield what a reader may type: the lines of `sh` blocks, and code in the text that has options."""
     for block in blocks(document, "sh"):
         yield from filter(None, block.replace("\\\n", " ").splitlines())
     text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
@@ -50,7 +50,7 @@ def command_lines(document: Path) -> Iterator[str]:
 
 
 def commands(document: Path) -> list[list[str]]:
-    """Words of every simple command, without the environment that is set before it."""
+    """Return the words of every simple command, without the environment that is set before it."""
     word_lists = []
     for line in command_lines(document):
         for part in re.split(r" && | ; ", line):
@@ -69,7 +69,7 @@ def settings() -> ConfigParser:
 
 
 def entry_points() -> dict[str, str]:
-    """Command → the module whose `main` it calls, as they are installed."""
+    """Map each command to the module whose `main` it calls, as they are installed."""
     lines = settings()["options.entry_points"]["console_scripts"].split("\n")
     pairs = (line.partition("=") for line in lines if line)
     return {name.strip(): target.partition(":")[0].strip() for name, _, target in pairs}
@@ -79,7 +79,7 @@ COMMANDS = [(document.name, words) for document in DOCUMENTS for words in comman
 
 
 def of(*programs: str) -> list[object]:
-    """The documents' commands of some programs, as parameters of a test."""
+    """Return the documents' commands of some programs, as parameters of a test."""
     chosen = [(name, words) for name, words in COMMANDS if words[0] in programs]
     return [pytest.param(words, id=f"{name}: {shlex.join(words)}") for name, words in chosen]
 

@@ -21,7 +21,7 @@ FORBIDDEN = {"aiface_runtime": FRAMEWORKS | {"onnx"}, "aiface_evaluation": FRAME
 
 
 def modules(root: Path) -> dict[str, Path]:
-    """Name of every module → its file."""
+    """Map the name of every module to its file."""
     paths = {}
     for package, folder in FOLDERS.items():
         for path in root.joinpath(folder).rglob("*.py"):
@@ -31,7 +31,7 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def imported(name: str, path: Path) -> Iterator[str]:
-    """What a module imports, inside functions too, as absolute names: of `from a import b` it is `a.b`."""
+    """Yield what a module imports, inside functions too, as absolute names: of `from a import b` it is `a.b`."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -42,7 +42,7 @@ def imported(name: str, path: Path) -> Iterator[str]:
 
 
 def import_graph(root: Path) -> dict[str, set[str]]:
-    """Module → the modules of this project that it imports."""
+    """Map each module to the modules of this project that it imports."""
     known = modules(root)
     graph = {}
     for name, path in known.items():
@@ -52,7 +52,7 @@ def import_graph(root: Path) -> dict[str, set[str]]:
 
 
 def upward(graph: dict[str, set[str]]) -> list[str]:
-    """Every import of a package by one below it."""
+    """Return every import of a package by one below it."""
     order = list(FOLDERS)
     level = {name: order.index(name.partition(".")[0]) for name in graph}
     return sorted(f"{name} → {target}" for name in graph for target in graph[name] if level[target] > level[name])

@@ -134,7 +134,7 @@ def test_contributions_add_up_to_the_log_odds(name: str, ai: list[int]) -> None:
 
 
 def test_a_shape_computed_from_the_pictures_batch_is_no_obstacle() -> None:
-    """As PyTorch's exporter writes a Swin."""
+    """Build a graph as PyTorch's exporter writes a Swin."""
     graph = network(POOL, ("Reshape", ["sides"], {}), HEAD)
     graph.graph.initializer.append(numpy_helper.from_array(np.array([CHANNELS]), "channels"))
     graph.graph.node.insert(0, helper.make_node("Shape", ["image"], ["batch"], name="batch", start=0, end=1))
