@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, overload
 
 import numpy as np
 
@@ -58,13 +59,7 @@ class Classifier:
         threads: int | None = None,
         operating_point: str = "balanced",
     ) -> None:
-        self._arguments: dict[str, Any] = {
-            "model": model,
-            "device": device,
-            "providers": providers,
-            "threads": threads,
-            "operating_point": operating_point,
-        }
+        self._arguments = _Arguments(model, device, providers, threads, operating_point)
         self._open_engine: Engine | None = Engine(resolve(model), device, providers, threads)
         self._point = self.manifest.operating_point(operating_point)
 
@@ -160,7 +155,7 @@ class Classifier:
         answer = self._prediction(name, probabilities[0], engine)
         return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo)
 
-    def __call__(self, images: ImageInput | Sequence[ImageInput]) -> list[Any]:
+    def __call__(self, images: ImageInput | Sequence[ImageInput]) -> list[LabelScore] | list[list[LabelScore]]:
         """Answer in the shape of transformers' image-classification pipeline.
 
         Returns:
@@ -185,11 +180,17 @@ class Classifier:
     ) -> None:
         self.close()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> _Arguments:
         return self._arguments
 
-    def __setstate__(self, arguments: dict[str, Any]) -> None:
-        self.__init__(**arguments)  # type: ignore[misc]
+    def __setstate__(self, arguments: _Arguments) -> None:
+        self.__init__(  # type: ignore[misc]
+            arguments.model,
+            device=arguments.device,
+            providers=arguments.providers,
+            threads=arguments.threads,
+            operating_point=arguments.operating_point,
+        )
 
     def __repr__(self) -> str:
         return f"Classifier({self.manifest.id!r} on {self.device!r})" if self._open_engine else "Classifier(closed)"
@@ -240,6 +241,24 @@ class Classifier:
         return Prediction(name, verdict, p_ai, scores, manifest.id, engine.device, engine.fallback)
 
 
+@dataclass(frozen=True, slots=True)
+class _Arguments:
+    """What a `Classifier` was opened with, and what its pickle holds: `Classifier`'s arguments, by the same names."""
+
+    model: str | os.PathLike[str] | None
+    device: Device
+    providers: Sequence[str] | None
+    threads: int | None
+    operating_point: str
+
+
+class LabelScore(TypedDict):
+    """A label and its probability, 0 to 1, as transformers' pipelines give them."""
+
+    label: str
+    score: float
+
+
 class _Workers:
     """Threads that share out work; the caller itself where there is one core.
 
@@ -273,6 +292,6 @@ def _parts(items: Sequence[NDArray[np.uint8]], max_stacks: int) -> list[NDArray[
     return [np.stack(items[start : start + size]) for start in range(0, len(items), size)] if items else []
 
 
-def _ranked(prediction: Prediction) -> list[dict[str, Any]]:
+def _ranked(prediction: Prediction) -> list[LabelScore]:
     ranked = sorted(prediction.scores.items(), key=lambda item: item[1], reverse=True)
     return [{"label": label, "score": score} for label, score in ranked]

@@ -6,12 +6,13 @@ The evidence is a class activation map (Zhou et al., "Learning Deep Features for
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from .errors import UsageError
+from .prediction import Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +25,14 @@ _AI, _REAL = np.array([[213, 94, 0], [0, 114, 178]], dtype=np.float32)
 _MAX_SIDE = 2048  # pixels of an overlay's longer side
 _MIN_PEAK = 1.0  # logits that a full colour stands for at least: little evidence is shown with little colour
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow converts
+
+
+class ExplanationRecord(Record):
+    """An answer's record with the evidence by row and cell, the bias, and left, top, right and bottom of the region."""
+
+    evidence: list[list[float]]
+    bias: float
+    region: list[float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,9 +85,10 @@ class Explanation:
         picture.paste(Image.fromarray(_tint(seen, self.evidence, alpha)), (left, top))
         return picture
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> ExplanationRecord:
         """Return the prediction's record with `evidence`, `bias` and `region`, which JSON takes."""
-        return self.prediction.to_record() | {
+        return {
+            **self.prediction.to_record(),
             "evidence": [[round(float(value), 4) for value in row] for row in self.evidence],
             "bias": self.bias,
             "region": list(self.region),

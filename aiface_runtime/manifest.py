@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypeGuard, get_args
 
 from .errors import ManifestError, UsageError
 
@@ -63,6 +63,7 @@ _STEPS: dict[str, type[Step]] = {
     "center_crop": CenterCrop,
     "center_crop_to_even": CenterCropToEven,
 }
+StepJson: TypeAlias = dict[str, str | int]  # `op`, and the fields of the step
 _STEP_NAMES = {kind: name for name, kind in _STEPS.items()}
 
 
@@ -137,7 +138,7 @@ class Manifest:
             raise UsageError(f"operating point {name!r}: {self.id} has {known}") from None
 
 
-def step_to_json(step: Step) -> dict[str, Any]:
+def step_to_json(step: Step) -> StepJson:
     """Return a step as the manifest writes it and `parse_manifest` reads it back."""
     return {"op": _STEP_NAMES[type(step)]} | {name: getattr(step, name) for name in step.__slots__}
 
@@ -164,15 +165,18 @@ def parse_manifest(text: str, origin: str) -> Manifest:
         raise ManifestError(f"{origin}: the model's manifest {reason}; export the model again") from error
 
 
-def _checked(document: dict[str, Any]) -> Manifest:
+def _checked(document: Mapping[str, object]) -> Manifest:
     labels, ai_labels = _names(document, "labels"), _names(document, "ai_labels")
     if len(labels) < 2 or not set(ai_labels) < set(labels):
         raise ValueError(f"has ai_labels {ai_labels} that are not some of the labels {labels}")
-    graph_input = document["input"]
+    graph_input = _object(document["input"], "input")
     height, width = _pixels(graph_input, "height"), _pixels(graph_input, "width")
-    steps = tuple(_step(step) for step in graph_input["steps"])
+    steps = tuple(_step(_object(step, "step")) for step in _list(graph_input["steps"], "steps"))
     _check_size(steps, height, width)
-    points = {name: _operating_point(name, point) for name, point in document["operating_points"].items()}
+    points = {
+        name: _operating_point(name, _object(point, "operating point"))
+        for name, point in _object(document["operating_points"], "operating_points").items()
+    }
     if not points:
         raise ValueError("has no operating point")
     name, version = document["name"], document["version"]
@@ -183,7 +187,19 @@ def _checked(document: dict[str, Any]) -> Manifest:
     return Manifest(name, version, labels, ai_labels, height, width, steps, scaled, points, evidence, document)
 
 
-def _names(document: dict[str, Any], field: str) -> tuple[str, ...]:
+def _object(value: object, field: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"has {field} {value!r}, not an object")
+    return value
+
+
+def _list(value: object, field: str) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise ValueError(f"has {field} {value!r}, not a list")
+    return value
+
+
+def _names(document: Mapping[str, object], field: str) -> tuple[str, ...]:
     names = document[field]
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise ValueError(f"has {field} that are not names: {names!r}")
@@ -192,15 +208,15 @@ def _names(document: dict[str, Any], field: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _pixels(values: dict[str, Any], field: str) -> int:
+def _pixels(values: Mapping[str, object], field: str) -> int:
     value = values[field]
     if type(value) is not int or not 1 <= value <= 4096:
         raise ValueError(f"has {field} {value!r}, not 1 to 4096 pixels")
     return value
 
 
-def _step(values: dict[str, Any]) -> Step:
-    kind = _STEPS.get(values["op"])
+def _step(values: Mapping[str, object]) -> Step:
+    kind = _STEPS.get(str(values["op"]))
     if kind is None:
         raise ValueError(f"has the unknown step {values['op']!r}")
     if set(values) != {"op", *kind.__slots__}:
@@ -213,22 +229,27 @@ def _step(values: dict[str, Any]) -> Step:
     return kind(**fields)
 
 
-def _scaled_decoding(graph_input: dict[str, Any], steps: tuple[Step, ...]) -> float | None:
+def _scaled_decoding(graph_input: Mapping[str, object], steps: tuple[Step, ...]) -> float | None:
     value = graph_input.get("scaled_decoding")
     if value is None:
         return None
-    if type(value) not in (int, float) or not 1 <= value <= 64:
+    if not _is_number(value) or not 1 <= value <= 64:
         raise ValueError(f"has scaled_decoding {value!r}, not 1 to 64")
     if not isinstance(steps[0], (Resize, ResizeShorter)) or steps[0].filter == "bilinear_no_antialias":
         raise ValueError("has scaled_decoding, but does not begin with a resize that averages")
     return float(value)
 
 
-def _evidence(values: dict[str, Any] | None) -> Evidence | None:
-    if values is None:
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return type(value) in (int, float)  # not bool, which is an int too
+
+
+def _evidence(value: object) -> Evidence | None:
+    if value is None:
         return None
+    values = _object(value, "evidence")
     bias = values["bias"]
-    if type(bias) not in (int, float) or not math.isfinite(bias):
+    if not _is_number(bias) or not math.isfinite(bias):
         raise ValueError(f"has evidence with the bias {bias!r}")
     return Evidence(_pixels(values, "height"), _pixels(values, "width"), float(bias))
 
@@ -250,7 +271,7 @@ def _check_size(steps: tuple[Step, ...], height: int, width: int) -> None:
         raise ValueError(f"has steps that do not end at its input of {height} x {width}")
 
 
-def _operating_point(name: str, values: dict[str, Any]) -> OperatingPoint:
+def _operating_point(name: str, values: Mapping[str, object]) -> OperatingPoint:
     low, high = values["real_below"], values["ai_from"]
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and 0 <= low <= high <= 1):
         raise ValueError(f"has operating point {name!r} with thresholds {low!r} and {high!r}")

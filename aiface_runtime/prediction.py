@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TypedDict
 
 
 class Verdict(StrEnum):
@@ -14,6 +14,26 @@ class Verdict(StrEnum):
     REAL = "real"
     AI = "ai"
     UNCERTAIN = "uncertain"
+
+
+class ErrorRecord(TypedDict):
+    """Why there is no answer: a stable code, and a message."""
+
+    code: str
+    message: str
+
+
+class Record(TypedDict):
+    """The answer for one photo, or why there is none, flat and as JSON takes it."""
+
+    input: str
+    verdict: str | None
+    p_ai: float | None
+    scores: dict[str, float] | None
+    model: str
+    device: str
+    fallback: str | None
+    error: ErrorRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +63,7 @@ class Prediction:
         """None: this is an answer. A `Failure` has an error here."""
         return None
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> Record:
         """Return a flat dictionary that JSON takes, with the same keys as a failure's."""
         return {
             "input": self.input,
@@ -81,7 +101,7 @@ class Failure:
         """The error's stable code, `not_an_image` for one."""
         return str(getattr(self.error, "code", "error"))
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> Record:
         """Return a flat dictionary that JSON takes, with the same keys as a prediction's."""
         return {
             "input": self.input,

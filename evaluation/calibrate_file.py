@@ -20,11 +20,13 @@ from aiface_runtime.files import atomic_write
 from aiface_runtime.manifest import KEY, Manifest
 
 from .calibration import ai_margin, balanced_loss, expected_calibration_error, fit_platt, fit_scaling
+from .calibration_record import CalibrationRecord
 from .conditions import views
 from .dataset import Sample
 from .decodable import decodable
 from .errors import CalibrationError, DataError, OutputError
 from .evaluate import ModelScorer
+from .fitted_points import FittedPoint
 from .names import LABELS
 from .operating_points import MAX_FPR, operating_points
 from .scale_graph import check_softmax, scale_logits
@@ -62,7 +64,7 @@ def calibrate_file(
     *,
     progress: Progress,
     on_undecodable: Callable[[InputError], None] | None = None,
-) -> dict[str, Any]:
+) -> CalibrationRecord:
     """Fit slope, bias and operating points, and write a copy of the file that has them; replaced only when it is right.
 
     P(AI)'s logit becomes `slope * margin + bias`; of more than two labels, all logits are multiplied by the slope and
@@ -94,7 +96,8 @@ def calibrate_file(
     before = scorer.probabilities(samples, options.conditions, progress)
     fit = _fit(before, target, scorer.manifest)
     record = _record(model, fit, target, options)
-    document = _document(scorer.manifest, record, operating_points(fit.p_ai, samples, options.max_fpr), options)
+    points = operating_points(fit.p_ai, samples, options.max_fpr)
+    document = _document(scorer.manifest, record, points, options, fit)
     scale_logits(graph, fit.slope, fit.bias, _ai_indices(scorer.manifest))
     _describe(graph, document)
     try:
@@ -150,46 +153,50 @@ def _fit(probabilities: Mapping[str, Scores], target: NDArray[np.int_], manifest
     )
 
 
-def _record(model: Path, fit: _Fit, target: NDArray[np.int_], options: Options) -> dict[str, Any]:
+def _record(model: Path, fit: _Fit, target: NDArray[np.int_], options: Options) -> CalibrationRecord:
     n_real, n_ai = (int((target == label).sum()) for label in (0, 1))
-    record: dict[str, Any] = {
-        "method": "Platt scaling, before the softmax",
-        "slope": fit.slope,
-        "bias": fit.bias,
-        "photos": {"real": n_real, "ai": n_ai},
-        "fitted_on": f"{n_real} real and {n_ai} AI photos, in {', '.join(fit.after)}, both labels weighing the same",
-        "source_sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "command": options.command,
-    }
-    for when, margins in (("before", fit.before), ("after", fit.after)):
-        record[f"ece_{when}"] = {
-            name: expected_calibration_error(expit(margin), target) for name, margin in margins.items()
-        }
-        record[f"nll_{when}"] = {name: balanced_loss(margin, target) for name, margin in margins.items()}
-    rate = MAX_FPR if options.max_fpr is None else options.max_fpr
-    if options.max_fpr is not None:
-        record["max_fpr"] = rate
-    if n_real < (needed := round(_PHOTOS_PER_ERROR / rate)):
-        record["warning"] = (
-            f"{n_real} real photos are too few to promise a false positive rate of {rate:g} on other photos; take at "
-            f"least {needed}"
-        )
-    return record
+    p_ai_before = {name: expit(margin) for name, margin in fit.before.items()}
+    return CalibrationRecord(
+        method="Platt scaling, before the softmax",
+        slope=fit.slope,
+        bias=fit.bias,
+        photos={"real": n_real, "ai": n_ai},
+        fitted_on=f"{n_real} real and {n_ai} AI photos, in {', '.join(fit.after)}, both labels weighing the same",
+        source_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
+        command=options.command,
+        ece_before={name: expected_calibration_error(p_ai, target) for name, p_ai in p_ai_before.items()},
+        ece_after={name: expected_calibration_error(p_ai, target) for name, p_ai in fit.p_ai.items()},
+        nll_before={name: balanced_loss(margin, target) for name, margin in fit.before.items()},
+        nll_after={name: balanced_loss(margin, target) for name, margin in fit.after.items()},
+        max_fpr=options.max_fpr,
+        warning=_warning(n_real, MAX_FPR if options.max_fpr is None else options.max_fpr),
+    )
+
+
+def _warning(n_real: int, rate: float) -> str | None:
+    """Say that the real photos are too few for this false positive rate; None where they are enough."""
+    needed = round(_PHOTOS_PER_ERROR / rate)
+    if n_real >= needed:
+        return None
+    return (
+        f"{n_real} real photos are too few to promise a false positive rate of {rate:g} on other photos; take at "
+        f"least {needed}"
+    )
 
 
 def _document(
-    manifest: Manifest, record: Mapping[str, Any], points: Mapping[str, Any], options: Options
+    manifest: Manifest, record: CalibrationRecord, points: Mapping[str, FittedPoint], options: Options, fit: _Fit
 ) -> dict[str, Any]:
     """Give the new manifest; what was measured with other probabilities is taken out."""
     evidence = manifest.document.get("evidence")
     if evidence:
-        evidence = {**evidence, "bias": record["slope"] * evidence["bias"] + record["bias"]}
+        evidence = {**evidence, "bias": fit.slope * evidence["bias"] + fit.bias}
     return {
         **manifest.document,
         "name": options.name or manifest.name,
         "version": options.version or f"{manifest.version}+calibrated",
-        "calibration": dict(record),
-        "operating_points": dict(points),
+        "calibration": record.to_json(),
+        "operating_points": {name: point.to_json() for name, point in points.items()},
         "evidence": evidence,
         "evaluation": None,
         "parity": None,

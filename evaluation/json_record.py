@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
@@ -10,7 +11,7 @@ from typing import Any, Self, get_args, get_origin, get_type_hints
 from .errors import DataError
 
 
-def json_key(name: str, *old: str) -> dict[str, Any]:
+def json_key(name: str, *old: str) -> Mapping[str, str | tuple[str, ...]]:
     """Give the metadata of a field whose JSON key is not its own name, or was another one in earlier versions."""
     return {"key": name, "old": old}
 
@@ -66,8 +67,8 @@ def _plain(value: Any) -> Any:
 def _read(kind: Any, value: Any, where: str) -> Any:
     """Check a JSON value against a type hint and convert it."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin is UnionType:  # only X | None occurs
-        return None if value is None else _read(next(part for part in arguments if part is not NoneType), value, where)
+    if origin is UnionType:
+        return None if value is None else _read_union(arguments, value, where)
     if origin is not None and issubclass(origin, Mapping):
         _expect(value, dict, where)
         return {name: _read(arguments[1], part, f"{where}.{name}") for name, part in value.items()}
@@ -77,6 +78,14 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return _read_record(kind, value, where)
     _expect(value, (int, float) if kind is float else kind, where)
     return kind(value)
+
+
+def _read_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    *others, last = (kind for kind in kinds if kind is not NoneType)
+    for kind in others:
+        with suppress(_MismatchError):
+            return _read(kind, value, where)
+    return _read(last, value, where)
 
 
 def _read_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:

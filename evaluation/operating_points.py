@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from .dataset import Sample
+from .fitted_points import FittedPoint, MeasuredRates
 from .names import DEFAULT
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _Limit: TypeAlias = tuple[NDArray[np.bool_], int]  # some photos `[N]`, and how 
 
 def operating_points(
     scores: Mapping[str, Scores], samples: Sequence[Sample], max_fpr: float | None = None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, FittedPoint]:
     """Choose thresholds, and measure them on the photos that they were chosen on.
 
     `balanced` calls AI from the lowest threshold, at least 0.5, at which at most 2 % of the real photos and 5 % of
@@ -62,8 +63,7 @@ def operating_points(
             where it is below 1 %, `low_false_alarm` keeps it too. Above 0 and below 1.
 
     Returns:
-        By name: `real_below`, `ai_from` (0 to 1) and `measured`, which has for each condition `false_positive_rate`,
-        `true_positive_rate` and `uncertain`, a share of all photos.
+        By name, measured in every condition.
     """
     rate = MAX_FPR if max_fpr is None else max_fpr
     everyday = [scores[condition] for condition in _EVERYDAY if condition in scores] or list(scores.values())
@@ -79,11 +79,11 @@ def operating_points(
         "high_recall": (high_recall, high_recall),
     }
     return {
-        name: {
-            "real_below": low,
-            "ai_from": high,
-            "measured": {condition: _measured(p_ai, real, low, high) for condition, p_ai in scores.items()},
-        }
+        name: FittedPoint(
+            real_below=low,
+            ai_from=high,
+            measured={condition: _measured(p_ai, real, low, high) for condition, p_ai in scores.items()},
+        )
         for name, (low, high) in thresholds.items()
     }
 
@@ -126,9 +126,9 @@ def _highest(conditions: Iterable[Scores], limits: Sequence[_Limit]) -> float:
     return float(math.floor(min(allowed) * unit) / unit)
 
 
-def _measured(p_ai: Scores, real: NDArray[np.bool_], low: float, high: float) -> dict[str, float]:
-    return {
-        "false_positive_rate": float((p_ai[real] >= high).mean()),
-        "true_positive_rate": float((p_ai[~real] >= high).mean()),
-        "uncertain": float(((p_ai >= low) & (p_ai < high)).mean()),
-    }
+def _measured(p_ai: Scores, real: NDArray[np.bool_], low: float, high: float) -> MeasuredRates:
+    return MeasuredRates(
+        false_positive_rate=float((p_ai[real] >= high).mean()),
+        true_positive_rate=float((p_ai[~real] >= high).mean()),
+        uncertain=float(((p_ai >= low) & (p_ai < high)).mean()),
+    )

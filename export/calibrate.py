@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
 from aiface_evaluation.calibration import ai_margin, balanced_loss, expected_calibration_error, fit_temperature
+from aiface_evaluation.calibration_record import CalibrationRecord
 from aiface_evaluation.dataset import check_files, read_samples
 from aiface_evaluation.errors import DataError
+from aiface_evaluation.fitted_points import FittedPoint
 from aiface_evaluation.operating_points import operating_points
 from aiface_runtime.errors import InputError
 
@@ -24,13 +26,13 @@ class Calibration:
 
     Attributes:
         temperature: Divisor of the logits, above 0.
-        record: `calibration` as the manifest has it.
-        operating_points: Thresholds as the manifest has them.
+        record: How it was fitted, for the manifest.
+        operating_points: Thresholds by name.
     """
 
     temperature: float
-    record: dict[str, Any]
-    operating_points: dict[str, dict[str, Any]]
+    record: CalibrationRecord
+    operating_points: Mapping[str, FittedPoint]
 
 
 def calibrate(source: Source, path: Path) -> Calibration:
@@ -57,13 +59,13 @@ def calibrate(source: Source, path: Path) -> Calibration:
     ai = source.ai_indices
     temperature = fit_temperature(lambda at: ai_margin(probabilities, ai, at), target)
     before, after = ai_margin(probabilities, ai), ai_margin(probabilities, ai, temperature)
-    record = {
-        "method": "temperature, in the graph",
-        "temperature": temperature,
-        "fitted_on": f"{len(samples)} {split}photos of {path.resolve().name}, both labels weighing the same",
-        "ece_before": expected_calibration_error(expit(before), target),
-        "ece_after": expected_calibration_error(expit(after), target),
-        "nll_before": balanced_loss(before, target),
-        "nll_after": balanced_loss(after, target),
-    }
+    record = CalibrationRecord(
+        method="temperature, in the graph",
+        temperature=temperature,
+        fitted_on=f"{len(samples)} {split}photos of {path.resolve().name}, both labels weighing the same",
+        ece_before=expected_calibration_error(expit(before), target),
+        ece_after=expected_calibration_error(expit(after), target),
+        nll_before=balanced_loss(before, target),
+        nll_after=balanced_loss(after, target),
+    )
     return Calibration(temperature, record, operating_points({"clean": expit(after)}, samples))

@@ -9,9 +9,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, Self, TypeAlias, get_args
 
+from aiface_evaluation.calibration_record import CalibrationRecord
 from aiface_evaluation.errors import DataError
+from aiface_evaluation.fitted_points import FittedPoint, read_points
+from aiface_evaluation.json_record import JsonRecord
 from aiface_runtime.manifest import FILTERS, Filter
 
 Channels: TypeAlias = Literal["rgb", "bgr"]
@@ -21,7 +24,7 @@ _FILE = "aiface.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckpointRecord:
+class CheckpointRecord(JsonRecord):
     """What is known of a folder beyond its files.
 
     Attributes:
@@ -37,8 +40,8 @@ class CheckpointRecord:
     """
 
     training: Mapping[str, Any] = field(default_factory=dict)
-    calibration: Mapping[str, Any] | None = None
-    operating_points: Mapping[str, Mapping[str, Any]] | None = None
+    calibration: CalibrationRecord | None = None
+    operating_points: Mapping[str, FittedPoint] | None = None
     licence: str | None = None
     limits: str | None = None
     file: str | None = None
@@ -51,12 +54,8 @@ class CheckpointRecord:
         """The commands that made it, in order."""
         return list(self.training.get("commands", ()))
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the fields that say something, as JSON takes them."""
-        return {item.name: value for item in fields(self) if (value := getattr(self, item.name))}
-
     @classmethod
-    def from_json(cls, values: Any, name: str) -> CheckpointRecord:
+    def from_json(cls, values: Any, name: str = _FILE) -> Self:
         """Read what `to_json` gives; keys that are not known here are left out.
 
         Args:
@@ -76,8 +75,11 @@ class CheckpointRecord:
         for key, choices in (("channels", CHANNELS), ("resize", FILTERS)):
             if known.get(key, choices[0]) not in choices:
                 raise DataError(f"{name}: its {key!r} is {known[key]!r}, not one of {', '.join(choices)}")
-        checked: dict[str, Any] = {key: tuple(value) if key == "labels" else value for key, value in known.items()}
-        return cls(**checked)
+        if "calibration" in known:
+            known["calibration"] = CalibrationRecord.from_json(known["calibration"], f"{name}: its 'calibration'")
+        if "operating_points" in known:
+            known["operating_points"] = read_points(known["operating_points"], name)
+        return cls(**known | {"labels": tuple(known.get("labels", ()))})
 
     @classmethod
     def read(cls, folder: Path) -> CheckpointRecord:

@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-from aiface_runtime.manifest import SCHEMA, step_to_json
+from aiface_evaluation.calibration_record import CalibrationRecord
+from aiface_evaluation.fitted_points import FittedPoint
+from aiface_runtime.manifest import SCHEMA, StepJson, step_to_json
 
 from .calibrate import Calibration
-from .checkpoint_record import CheckpointRecord
+from .checkpoint_record import Channels, CheckpointRecord
 from .graph.convert import Conversion
-from .graph.evidence import describe
+from .graph.evidence import EvidenceJson, describe
 from .options import ExportOptions
 from .source import Preprocessing, Source
 
 # Where training recorded nothing: the plain threshold of a two-class softmax, with no uncertain band.
-PLAIN_POINTS: Mapping[str, Mapping[str, float]] = {"balanced": {"real_below": 0.5, "ai_from": 0.5}}
-_NO_CALIBRATION = {"method": "none"}
+PLAIN_POINTS: Mapping[str, FittedPoint] = {"balanced": FittedPoint(real_below=0.5, ai_from=0.5)}
+_NO_CALIBRATION = CalibrationRecord(method="none")
 _OVERSAMPLING = 2.0  # of the first resize; from there on what libjpeg leaves out is mostly above what the resize keeps
 _PACKAGES = (
     *("torch", "transformers", "optimum-onnx", "tensorflow", "keras", "tf2onnx"),
@@ -27,9 +29,66 @@ _PACKAGES = (
 )
 
 
+class InputDocument(TypedDict):
+    """`input` of a manifest: what the graph takes, and what leads there; the network's own channels for the record."""
+
+    height: int
+    width: int
+    channels: str
+    network_channels: Channels
+    steps: list[StepJson]
+    scaled_decoding: NotRequired[float]
+
+
+class ConversionDocument(TypedDict):
+    """`export` of a manifest, before a precision was chosen: how the graph was made."""
+
+    exporter: str
+    trials: Mapping[str, Mapping[str, object]]
+    opset: int
+    versions: Mapping[str, str]
+    command: str
+
+
+class ExportDocument(ConversionDocument):
+    """`export` of a manifest, with what `PrecisionReport.to_json` gives."""
+
+    precision: Mapping[str, Any]
+
+
+class _Common(TypedDict):
+    schema: int
+    name: str
+    version: str
+    labels: list[str]
+    ai_labels: list[str]
+    input: InputDocument
+    operating_points: Mapping[str, Mapping[str, Any]]
+    evidence: EvidenceJson | None
+    calibration: Mapping[str, Any]
+    evaluation: Mapping[str, Any] | None
+    training: Mapping[str, Any] | None
+    source: Mapping[str, Any]
+    licence: str
+    limits: str
+
+
+class ManifestDocument(_Common):
+    """What `parse_manifest` takes as JSON, before anything was proved."""
+
+    export: ConversionDocument
+
+
+class ProvedDocument(_Common):
+    """The same with what was proved; `parity` is of `Parity.to_json`."""
+
+    export: ExportDocument
+    parity: Mapping[str, Any]
+
+
 def build_manifest(
     source: Source, conversion: Conversion, options: ExportOptions, *, name: str, calibration: Calibration | None = None
-) -> dict[str, Any]:
+) -> ManifestDocument:
     """Describe a converted source, without the proofs that `add_proofs` brings.
 
     Args:
@@ -43,6 +102,7 @@ def build_manifest(
         What `parse_manifest` takes as JSON.
     """
     record = _record(source, calibration)
+    points = record.operating_points or PLAIN_POINTS
     return {
         "schema": SCHEMA,
         "name": options.name or name,
@@ -50,9 +110,9 @@ def build_manifest(
         "labels": list(source.labels),
         "ai_labels": list(source.ai_labels),
         "input": _input(source.preprocessing, scaled_decoding=options.scaled_decoding),
-        "operating_points": record.operating_points or PLAIN_POINTS,
+        "operating_points": {name: point.to_json() for name, point in points.items()},
         "evidence": describe(conversion.graph, len(source.labels), source.ai_indices),
-        "calibration": record.calibration or _NO_CALIBRATION,
+        "calibration": (record.calibration or _NO_CALIBRATION).to_json(),
         "evaluation": source.evaluation.without_photos().to_json() if source.evaluation else None,
         "training": dict(record.training) or None,
         "source": asdict(source.origin),
@@ -68,7 +128,9 @@ def build_manifest(
     }
 
 
-def add_proofs(manifest: Mapping[str, Any], *, parity: dict[str, Any], precision: dict[str, Any]) -> dict[str, Any]:
+def add_proofs(
+    manifest: ManifestDocument, *, parity: Mapping[str, Any], precision: Mapping[str, Any]
+) -> ProvedDocument:
     """Give the manifest with what was proved of the file: `parity`, and `precision` as a part of `export`."""
     return {**manifest, "parity": parity, "export": {**manifest["export"], "precision": precision}}
 
@@ -79,14 +141,17 @@ def _record(source: Source, calibration: Calibration | None) -> CheckpointRecord
     return replace(source.record, calibration=calibration.record, operating_points=calibration.operating_points)
 
 
-def _input(preprocessing: Preprocessing, *, scaled_decoding: bool) -> dict[str, Any]:
-    return {
+def _input(preprocessing: Preprocessing, *, scaled_decoding: bool) -> InputDocument:
+    document: InputDocument = {
         "height": preprocessing.height,
         "width": preprocessing.width,
         "channels": "rgb",
         "network_channels": preprocessing.channels,
         "steps": [step_to_json(step) for step in preprocessing.steps],
-    } | ({"scaled_decoding": _OVERSAMPLING} if scaled_decoding else {})
+    }
+    if scaled_decoding:
+        document["scaled_decoding"] = _OVERSAMPLING
+    return document
 
 
 def installed_versions() -> dict[str, str]:

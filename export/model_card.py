@@ -9,8 +9,9 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from aiface_evaluation.fitted_points import FittedPoint, read_points
 from aiface_evaluation.markdown import markdown, table
 from aiface_evaluation.results import Evaluation
 from aiface_runtime.engine import Engine
@@ -21,6 +22,17 @@ _OLD_KEYS = {"ece_after_by_tier": "ece_after_by_condition"}  # of files made bef
 _AS_RECORDED = "Commands and settings in the words of the release that the file was made with."
 
 
+class _Entry(TypedDict):
+    file: str
+    sha256: str
+    size: int
+
+
+class _Index(TypedDict, total=False):
+    default: str
+    models: dict[str, _Entry]
+
+
 def bundle(file: Path) -> None:
     """Write `NAME.md` beside the model and make the model the default of that folder's `index.json`.
 
@@ -29,9 +41,7 @@ def bundle(file: Path) -> None:
     """
     manifest = write_card(file)
     index_file = file.parent / "index.json"
-    index: dict[str, Any] = (
-        json.loads(index_file.read_text(encoding="utf-8")) if index_file.is_file() else {"models": {}}
-    )
+    index: _Index = json.loads(index_file.read_text(encoding="utf-8")) if index_file.is_file() else {"models": {}}
     index["default"] = manifest.name
     index["models"][manifest.name] = {"file": file.name, "sha256": sha256_of([file]), "size": file.stat().st_size}
     index_file.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -59,13 +69,13 @@ def card(manifest: Manifest, size: int) -> str:
         size: Size of the file, in bytes.
 
     Raises:
-        DataError: The manifest's evaluation is none that this version knows.
+        DataError: The manifest's evaluation or operating points are none that this version knows.
     """
     document = manifest.document
     parts = [f"# {manifest.name} {manifest.version}", document["limits"], "## What it is", _summary(manifest, size)]
     if document["training"]:
         parts += ["## How it was made", *_training(document)]
-    parts += ["## Operating points", _points(document["operating_points"])]
+    parts += ["## Operating points", _points(read_points(document["operating_points"], manifest.id))]
     if evaluation := document["evaluation"]:
         parts += ["## Metrics", markdown(Evaluation.from_json(evaluation, manifest.id), level=3)]
     if parity := document.get("parity"):
@@ -141,14 +151,15 @@ def _flat(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _points(points: Mapping[str, Mapping[str, Any]]) -> str:
+def _points(points: Mapping[str, FittedPoint]) -> str:
     """Give the thresholds, each with its rates on the photos that it was fitted on, where these are known."""
-    rates = ("false_positive_rate", "true_positive_rate", "uncertain")
-    rows = [
-        (name, point["real_below"], point["ai_from"], condition, *(measured.get(rate) for rate in rates))
-        for name, point in points.items()
-        for condition, measured in point.get("measured", {None: {}}).items()
-    ]
+    rows: list[tuple[object, ...]] = []
+    for name, point in points.items():
+        thresholds = (name, point.real_below, point.ai_from)
+        rows += [
+            (*thresholds, condition, rates.false_positive_rate, rates.true_positive_rate, rates.uncertain)
+            for condition, rates in point.measured.items()
+        ] or [(*thresholds, None, None, None, None)]
     return table(("point", "real below", "AI from", "fitted on", "real called AI", "AI called AI", "uncertain"), rows)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 import onnx
@@ -21,7 +21,7 @@ from aiface_runtime.preprocess import preprocess
 from .calibrate import calibrate
 from .errors import ExportError, ParityError, PrecisionError
 from .graph.convert import convert
-from .manifest_builder import add_proofs, build_manifest
+from .manifest_builder import ManifestDocument, ProvedDocument, add_proofs, build_manifest
 from .model_file import write_model
 from .options import ExportOptions, Precision
 from .source import Preprocessing, Source
@@ -44,6 +44,20 @@ _CALIBRATING, _MIN_CALIBRATING = 32, 8  # photos
 _Progress: TypeAlias = Callable[[str], None]
 
 
+class ExportReport(TypedDict):
+    """What `--report` writes: parts of the manifest, by the same names, and the file's name and size in bytes."""
+
+    file: str
+    size: int
+    precision: Mapping[str, Any]
+    parity: Mapping[str, Any]
+    calibration: Mapping[str, Any]
+    operating_points: Mapping[str, Mapping[str, Any]]
+    exporter: str
+    versions: Mapping[str, str]
+    command: str
+
+
 @dataclass(frozen=True)
 class Exported:
     """What an export wrote.
@@ -60,9 +74,9 @@ class Exported:
     size: int
     parity: Parity
     precision: PrecisionReport
-    manifest: dict[str, Any]
+    manifest: ProvedDocument
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> ExportReport:
         """Give what was measured, for `--report`."""
         export_record = self.manifest["export"]
         return {
@@ -118,14 +132,14 @@ def export(
         check_parity(parity, source.name)
         choice = _choose(conversion.graph, source, photos, original, options.precision, progress=progress)
         report = _verify_variant(choice, manifest, original, file.parent, source.name)
-        manifest = add_proofs(manifest, parity=parity.to_json(), precision=report.to_json(photos.description))
+        proved = add_proofs(manifest, parity=parity.to_json(), precision=report.to_json(photos.description))
         with atomic_write(file) as draft:
-            write_model(choice.graph, manifest, draft)
+            write_model(choice.graph, proved, draft)
     except AifaceError as error:  # before OSError: some are both
         raise ParityError(f"{source.name}: the runtime cannot use the converted graph ({error})") from error
     except OSError as error:
         raise ExportError(f"{file}: cannot be written ({error.strerror or error}); nothing was kept") from error
-    return Exported(file, file.stat().st_size, parity, report, manifest)
+    return Exported(file, file.stat().st_size, parity, report, proved)
 
 
 def check_request(source: Source, file: Path, options: ExportOptions) -> None:
@@ -179,7 +193,7 @@ def _pixels(images: Sequence[ImageInput], preprocessing: Preprocessing) -> NDArr
 
 
 def _verify_variant(
-    choice: Choice, manifest: dict[str, Any], original: Original, folder: Path, name: str
+    choice: Choice, manifest: ManifestDocument, original: Original, folder: Path, name: str
 ) -> PrecisionReport:
     """Measure a variant once more, as a file through the runtime; fp32 was proved already.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +17,11 @@ from scipy.special import expit, logit
 from transformers import AutoModelForImageClassification
 
 from aiface_evaluation.calibration import expected_calibration_error, fit_platt
+from aiface_evaluation.calibration_record import CalibrationRecord
 from aiface_evaluation.conditions import CONDITIONS
 from aiface_evaluation.dataset import LABELS, Sample, check_files, read_samples
 from aiface_evaluation.errors import DataError
+from aiface_evaluation.fitted_points import FittedPoint
 from aiface_evaluation.operating_points import operating_points
 from aiface_evaluation.types import Progress, Scores
 from aiface_export.checkpoint_record import CheckpointRecord, commands_of
@@ -82,7 +83,7 @@ def _average(folders: Sequence[Path], states: Sequence[dict[str, torch.Tensor]])
 
 def calibrate(
     folder: Path, val: Sequence[Sample], progress: Progress
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+) -> tuple[CalibrationRecord, dict[str, FittedPoint]]:
     """Fit slope and bias on val in all conditions, apply them to the checkpoint, and choose the operating points.
 
     Args:
@@ -91,7 +92,7 @@ def calibrate(
         progress: Wraps an iterable to show how far it is.
 
     Returns:
-        `calibration` and `operating_points` as the manifest has them.
+        How it was fitted, and the thresholds by name.
 
     Raises:
         DataError: The checkpoint does not end in a linear layer with two outputs.
@@ -107,17 +108,17 @@ def calibrate(
     _apply(last, slope, bias)
     model.save_pretrained(folder)
     fitted: dict[str, Scores] = {condition: expit(slope * margin + bias) for condition, margin in margins.items()}
-    calibration = {
-        "method": "Platt scaling, part of the last layer",
-        "slope": slope,
-        "bias": bias,
-        "fitted_on": f"{len(val)} val photos, each in {', '.join(CONDITIONS)}, both labels weighing the same",
-        "ece_before": expected_calibration_error(np.concatenate(list(p_ai.values())), all_targets),
-        "ece_after": expected_calibration_error(np.concatenate(list(fitted.values())), all_targets),
-        "ece_after_by_condition": {
+    calibration = CalibrationRecord(
+        method="Platt scaling, part of the last layer",
+        slope=slope,
+        bias=bias,
+        fitted_on=f"{len(val)} val photos, each in {', '.join(CONDITIONS)}, both labels weighing the same",
+        ece_before=expected_calibration_error(np.concatenate(list(p_ai.values())), all_targets),
+        ece_after=expected_calibration_error(np.concatenate(list(fitted.values())), all_targets),
+        ece_after_by_condition={
             condition: expected_calibration_error(values, target) for condition, values in fitted.items()
         },
-    }
+    )
     return calibration, operating_points(fitted, val)
 
 

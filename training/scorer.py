@@ -35,7 +35,7 @@ class CheckpointScorer:
         self._source = open_source(str(folder))
         self.name = folder.resolve().name
         recorded = CheckpointRecord.read(folder).operating_points or {}
-        points = {name: OperatingPoint(point["real_below"], point["ai_from"]) for name, point in recorded.items()}
+        points = {name: OperatingPoint(point.real_below, point.ai_from) for name, point in recorded.items()}
         self.operating_points: Mapping[str, OperatingPoint] = points or _UNCALIBRATED
 
     def score(self, samples: Sequence[Sample], conditions: Sequence[str], progress: Progress) -> dict[str, Scores]:

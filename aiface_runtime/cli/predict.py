@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from ._common import ANSWER_FORMATS, add_format_argument, add_model_arguments, open_classifier, photo_of, text_of
 from .progress import Progress
@@ -102,12 +102,12 @@ def _write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(("input", "verdict", "p_ai", "scores", "model", "device", "error", "message"))
     for answer in answers:
-        record: dict[str, Any] = answer.to_record()
+        record = answer.to_record()
         error = record["error"] or {"code": "", "message": ""}
         failed |= answer.error is not None
         scores = json.dumps(record["scores"]) if record["scores"] else ""
-        row = [record[key] for key in ("input", "verdict", "p_ai")] + [scores, record["model"], record["device"]]
-        table.writerow([*row, error["code"], error["message"]])
+        row = (record["input"], record["verdict"], record["p_ai"], scores, record["model"], record["device"])
+        table.writerow((*row, error["code"], error["message"]))
         out.flush()
     return failed
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiface_runtime.errors import UsageError
 
 from ..errors import OutputError
 from ..names import CONDITION_NAMES
 from .common import MODEL, PHOTOS, LeftOut, progress
+
+if TYPE_CHECKING:
+    from ..calibration_record import Loss
 
 DESCRIPTION = "Fit a model's probabilities and thresholds to labelled photos, and write a copy of the file."
 EPILOG = "The photos of the val split are used where there are splits."
@@ -52,13 +57,13 @@ def run(args: argparse.Namespace) -> int:
     options = Options(conditions, args.max_fpr, args.name, args.model_version, args.command)
     left_out = LeftOut()
     record = calibrate_file(model, samples, args.output, options, progress=progress, on_undecodable=left_out)
-    if "warning" in record:
-        print(f"aiface-evaluate: {record['warning']}", file=sys.stderr)
-    print(f"{args.output}: slope {record['slope']:.4f}, bias {record['bias']:+.4f} from {record['fitted_on']}")
+    if record.warning:
+        print(f"aiface-evaluate: {record.warning}", file=sys.stderr)
+    print(f"{args.output}: slope {record.slope:.4f}, bias {record.bias:+.4f} from {record.fitted_on}")
     for name in conditions:
-        loss, ece = ([record[f"{key}_{when}"][name] for when in ("before", "after")] for key in ("nll", "ece"))
         print(
-            f"{name}: log loss {loss[0]:.4f} before, {loss[1]:.4f} after; ECE {ece[0]:.4f} before, {ece[1]:.4f} after"
+            f"{name}: log loss {_in(name, record.nll_before)} before, {_in(name, record.nll_after)} after; "
+            f"ECE {_in(name, record.ece_before)} before, {_in(name, record.ece_after)} after"
         )
     left_out.report(len(samples))
     return 1 if left_out.count else 0
@@ -78,3 +83,8 @@ def _check_output(output: Path, model: Path) -> None:
         raise UsageError(f"{output}: is the model itself; write to another file")
     if output.is_dir() or not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
         raise OutputError(f"{output}: cannot be written; its folder must be there and writable")
+
+
+def _in(condition: str, loss: Loss | None) -> str:
+    """Give the loss of one condition as it is printed."""
+    return f"{loss[condition]:.4f}" if isinstance(loss, Mapping) else "not measured"

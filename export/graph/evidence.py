@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import onnx
@@ -62,7 +62,15 @@ def add_evidence(graph: onnx.ModelProto, num_outputs: int, ai_indices: Sequence[
         _append(graph, head, grid)
 
 
-def describe(graph: onnx.ModelProto, num_outputs: int, ai_indices: Sequence[int]) -> dict[str, Any] | None:
+class EvidenceJson(TypedDict):
+    """`evidence` of a manifest: rows and columns of the map, and the bias in logits."""
+
+    height: int
+    width: int
+    bias: float
+
+
+def describe(graph: onnx.ModelProto, num_outputs: int, ai_indices: Sequence[int]) -> EvidenceJson | None:
     """Return `evidence` as the manifest has it: height, width, and the bias in logits; None without such an output."""
     output = next((output for output in graph.graph.output if output.name == EVIDENCE), None)
     head = find_linear_head(graph, margin_weights(num_outputs, ai_indices)) if output else None

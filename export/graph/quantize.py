@@ -6,7 +6,7 @@ import copy
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import onnx
@@ -79,7 +79,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc] # onnxruntime is not
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self._photos: Iterator[NDArray[np.uint8]] = iter(pixels)
 
-    def get_next(self) -> dict[str, Any] | None:
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
         photo = next(self._photos, None)
         return None if photo is None else {IMAGE: photo[None]}
 

@@ -55,32 +55,32 @@ def test_operating_points_keep_their_bounds(scored: tuple[list[Sample], dict[str
 
     everyday = [(mask, condition) for mask in (real, studio) for condition in ("clean", "web")]
     limits = [0.02, 0.02, 0.05, 0.05]
-    bounded = [called_ai(balanced["ai_from"], *at) <= limit for at, limit in zip(everyday, limits, strict=True)]
-    lower = [called_ai(balanced["ai_from"] - 2e-5, *at) <= limit for at, limit in zip(everyday, limits, strict=True)]
+    bounded = [called_ai(balanced.ai_from, *at) <= limit for at, limit in zip(everyday, limits, strict=True)]
+    lower = [called_ai(balanced.ai_from - 2e-5, *at) <= limit for at, limit in zip(everyday, limits, strict=True)]
     assert all(bounded)
     assert not all(lower), "no lower threshold does it"
-    assert balanced["real_below"] <= balanced["ai_from"]
+    assert balanced.real_below <= balanced.ai_from
     for condition in ("clean", "web"):
-        assert (scores[condition][~real] < balanced["real_below"]).mean() <= 0.1
-        assert (scores[condition][candid] < balanced["real_below"]).mean() <= 0.5
+        assert (scores[condition][~real] < balanced.real_below).mean() <= 0.1
+        assert (scores[condition][candid] < balanced.real_below).mean() <= 0.5
     for condition in CONDITIONS:
-        called = int((scores[condition][real] >= low_false_alarm["ai_from"]).sum())
+        called = int((scores[condition][real] >= low_false_alarm.ai_from).sum())
         assert beta.ppf(0.95, called + 1, real.sum() - called) <= 0.01
-        assert (scores[condition][~real] < high_recall["real_below"]).mean() <= 0.05
-    assert low_false_alarm["ai_from"] >= balanced["ai_from"]
-    assert high_recall["real_below"] == high_recall["ai_from"]
+        assert (scores[condition][~real] < high_recall.real_below).mean() <= 0.05
+    assert low_false_alarm.ai_from >= balanced.ai_from
+    assert high_recall.real_below == high_recall.ai_from
 
 
 def test_operating_points_say_what_they_do(scored: tuple[list[Sample], dict[str, np.ndarray]]) -> None:
     samples, scores = scored
     real = np.array([s.label == "real" for s in samples])
     for point in operating_points(scores, samples).values():
-        assert point["measured"].keys() == set(CONDITIONS)
-        for condition, measured in point["measured"].items():
-            p_ai, low, high = scores[condition], point["real_below"], point["ai_from"]
-            assert measured["false_positive_rate"] == pytest.approx((p_ai[real] >= high).mean())
-            assert measured["true_positive_rate"] == pytest.approx((p_ai[~real] >= high).mean())
-            assert measured["uncertain"] == pytest.approx(((p_ai >= low) & (p_ai < high)).mean())
+        assert point.measured.keys() == set(CONDITIONS)
+        for condition, measured in point.measured.items():
+            p_ai, low, high = scores[condition], point.real_below, point.ai_from
+            assert measured.false_positive_rate == pytest.approx((p_ai[real] >= high).mean())
+            assert measured.true_positive_rate == pytest.approx((p_ai[~real] >= high).mean())
+            assert measured.uncertain == pytest.approx(((p_ai >= low) & (p_ai < high)).mean())
 
 
 def test_few_photos_set_no_threshold_of_their_own() -> None:
@@ -88,11 +88,11 @@ def test_few_photos_set_no_threshold_of_their_own() -> None:
     samples = _samples({("real", "plain"): 990, ("real", "few"): 10, ("ai", "easy"): 100})
     p_ai = np.concatenate([np.linspace(0.0, 0.3, 990), np.full(10, 0.99), np.linspace(0.6, 1.0, 100)])
     balanced = operating_points({"clean": p_ai}, samples)["balanced"]
-    assert balanced["ai_from"] == 0.5
-    assert balanced["real_below"] == 0.5, "never beyond ai_from"
+    assert balanced.ai_from == 0.5
+    assert balanced.real_below == 0.5, "never beyond ai_from"
     half = [sample for n, sample in enumerate(samples) if n % 5 == 0]
     low_false_alarm = operating_points({"clean": p_ai[::5]}, half)["low_false_alarm"]
-    assert low_false_alarm["measured"]["clean"]["false_positive_rate"] == 0.0, "of 200 photos not one"
+    assert low_false_alarm.measured["clean"].false_positive_rate == 0.0, "of 200 photos not one"
 
 
 @pytest.mark.parametrize("max_fpr", [0.001, 0.005, 0.05, 0.3, 0.9])
@@ -103,11 +103,11 @@ def test_a_wished_false_positive_rate_holds(max_fpr: float, scored: tuple[list[S
     usual, points = operating_points(scores, samples), operating_points(scores, samples, max_fpr)
     balanced, low_false_alarm = points["balanced"], points["low_false_alarm"]
     for condition in ("clean", "web"):
-        assert (scores[condition][real] >= balanced["ai_from"]).mean() <= max_fpr
-        assert (scores[condition][studio] >= balanced["ai_from"]).mean() <= min(1.0, 2.5 * max_fpr)
-        assert balanced["measured"][condition]["false_positive_rate"] <= max_fpr
-    assert 0.5 <= balanced["ai_from"] <= low_false_alarm["ai_from"] <= 1.0
-    assert (balanced["ai_from"] > usual["balanced"]["ai_from"]) == (max_fpr < 0.02)
+        assert (scores[condition][real] >= balanced.ai_from).mean() <= max_fpr
+        assert (scores[condition][studio] >= balanced.ai_from).mean() <= min(1.0, 2.5 * max_fpr)
+        assert balanced.measured[condition].false_positive_rate <= max_fpr
+    assert 0.5 <= balanced.ai_from <= low_false_alarm.ai_from <= 1.0
+    assert (balanced.ai_from > usual["balanced"].ai_from) == (max_fpr < 0.02)
     if max_fpr < 0.01:
-        called = max(int((scores[condition][real] >= low_false_alarm["ai_from"]).sum()) for condition in CONDITIONS)
+        called = max(int((scores[condition][real] >= low_false_alarm.ai_from).sum()) for condition in CONDITIONS)
         assert called == 0, "790 real photos cannot bound less than 0.4 % unless none is called AI"

@@ -13,6 +13,7 @@ import onnx
 import pytest
 
 from aiface_evaluation.errors import DataError
+from aiface_evaluation.fitted_points import FittedPoint
 from aiface_export.checkpoint_record import CheckpointRecord
 from aiface_export.errors import ExportError, ParityError
 from aiface_export.options import ExportOptions
@@ -110,7 +111,7 @@ def test_a_variant_is_verified_as_a_file(precision: str, tmp_path: Path, painted
 
 
 def refused_by_the_runtime(source: TinySource) -> TinySource:
-    points = {"balanced": {"real_below": 0.9, "ai_from": 0.1}}
+    points = {"balanced": FittedPoint(real_below=0.9, ai_from=0.1)}
     return replace(source, record=CheckpointRecord(operating_points=points))
 
 
