@@ -144,7 +144,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _candidate_line(name: str, candidate: CandidateReport) -> str:
-    metrics, in_float = candidate.metrics, candidate.settings.get("in_float", ())
+    metrics, in_float = candidate.metrics, candidate.in_float
     auc = "not measured" if metrics.auc is None else f"{metrics.auc:.4f}"
     left_in_float = f", {len(in_float)} nodes in float" if in_float else ""
     return (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import onnx
@@ -18,7 +18,15 @@ from ..graph.quantize import layers
 from ..options import VARIANTS, Precision, VariantName, WrittenPrecision
 from ..source import first_line
 from .precision_report import MAX_AUC_FALL, MIN_AGREEMENT, CandidateReport, PrecisionReport
-from .variants import Variant, VariantEvaluator, VariantMetrics, mean_error, open_variant, probabilities_of
+from .variants import (
+    Int8Settings,
+    Variant,
+    VariantEvaluator,
+    VariantMetrics,
+    mean_error,
+    open_variant,
+    probabilities_of,
+)
 
 _NOISE = 1.1  # a variant must be faster than fp32 by this ratio to be worth its error; less is timing noise
 _BLOCKS = 16  # of neighbouring layers, ranked by the error that each alone makes
@@ -35,12 +43,14 @@ class Candidate:
     Attributes:
         graph: Graph in the candidate's precision.
         metrics: Differences from the original's answers.
-        settings: Settings by which the graph was made, as the manifest has them.
+        settings: Settings by which the graph was made; None where there was nothing to choose.
+        in_float: Names of the nodes left in float; None for fp32.
     """
 
     graph: onnx.ModelProto
     metrics: VariantMetrics
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Int8Settings | None = None
+    in_float: tuple[str, ...] | None = None
 
     def passes(self, fp32: Candidate) -> bool:
         """Say whether it loses no more than is allowed."""
@@ -112,6 +122,7 @@ def _report(candidate: Candidate, latency_ms: float, latency_of_fp32: float, *, 
         latency_ms=latency_ms,
         latency_ratio=round(latency_ms / latency_of_fp32, 3),
         settings=candidate.settings,
+        in_float=candidate.in_float,
     )
 
 
@@ -171,9 +182,9 @@ def _make(
 def _candidate(
     variant: Variant, float_blocks: Sequence[Sequence[str]], fp32: onnx.ModelProto, evaluator: VariantEvaluator
 ) -> Candidate:
-    in_float = list(chain.from_iterable(float_blocks))
+    in_float = tuple(chain.from_iterable(float_blocks))
     graph = variant.make(in_float)
-    return Candidate(graph, evaluator.measure(graph), variant.settings | {"in_float": head_nodes(fp32) + in_float})
+    return Candidate(graph, evaluator.measure(graph), variant.settings, (*head_nodes(fp32), *in_float))
 
 
 def _leave_in_float(

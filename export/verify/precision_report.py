@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..options import Precision, WrittenPrecision
-from .variants import VariantMetrics
+from .variants import Int8Settings, VariantMetrics
 
 MIN_AGREEMENT = 0.99  # share of held-out photos with the original's likeliest label
 MAX_AUC_FALL = 0.002  # against fp32
@@ -23,7 +23,8 @@ class CandidateReport:
         size: Size of the graph, in bytes.
         latency_ms: Median time for one photo on one thread, in milliseconds.
         latency_ratio: `latency_ms` in units of fp32's.
-        settings: Settings by which the graph was made; empty for fp32.
+        settings: Settings by which the graph was made; None where there was nothing to choose.
+        in_float: Names of the nodes left in float; None for fp32.
         batch_difference: Largest difference of any probability between batches of several sizes; None where it was
             not written and so not measured.
     """
@@ -33,14 +34,23 @@ class CandidateReport:
     size: int
     latency_ms: float
     latency_ratio: float
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Int8Settings | None = None
+    in_float: tuple[str, ...] | None = None
     batch_difference: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give one of the `candidates` as the manifest has it."""
-        measured = {"size": self.size, "latency_ms": self.latency_ms, "latency_ratio": self.latency_ratio}
-        batches = {} if self.batch_difference is None else {"batch_difference": self.batch_difference}
-        return {"passed": self.passed} | self.metrics.to_json() | measured | dict(self.settings) | batches
+        document = {
+            "passed": self.passed,
+            **self.metrics.to_json(),
+            "size": self.size,
+            "latency_ms": self.latency_ms,
+            "latency_ratio": self.latency_ratio,
+            **(self.settings.to_json() if self.settings else {}),
+        }
+        if self.in_float is not None:
+            document["in_float"] = list(self.in_float)
+        return document if self.batch_difference is None else document | {"batch_difference": self.batch_difference}
 
 
 @dataclass(frozen=True)

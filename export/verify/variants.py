@@ -5,15 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from aiface_evaluation.json_record import JsonRecord
 from aiface_evaluation.types import Scores
 from aiface_runtime.cpu_limits import usable_cores
 from aiface_runtime.manifest import IMAGE, PROBABILITIES
@@ -28,7 +29,7 @@ _Errors: TypeAlias = dict[tuple[Method, int], float]  # mean absolute difference
 
 
 @dataclass(frozen=True, kw_only=True)
-class VariantMetrics:
+class VariantMetrics(JsonRecord):
     """How far a graph's answers are from the original's on held-out photos.
 
     Attributes:
@@ -49,9 +50,23 @@ class VariantMetrics:
     auc_of_original: float | None
     auc_not_measured: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the fields as the manifest has them."""
-        return {key: value for key, value in asdict(self).items() if key != "auc_not_measured" or value is not None}
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Settings(JsonRecord):
+    """How an int8 variant was made, as the manifest has it.
+
+    Attributes:
+        calibration: How the activations' ranges were measured, one of `METHODS`.
+        weight_bits: Bits of a weight, 8 or 7.
+        calibration_images: Number of photos they were measured on.
+        mean_difference_by_calibration: Mean absolute difference from fp32's probabilities by each method and number of
+            bits tried, as `minmax, 8 bits`.
+    """
+
+    calibration: str
+    weight_bits: int
+    calibration_images: int
+    mean_difference_by_calibration: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -109,9 +124,9 @@ class Fp16Variant:
     graph: onnx.ModelProto
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """Empty: there is nothing to choose."""
-        return {}
+    def settings(self) -> None:
+        """None: there is nothing to choose."""
+        return None
 
     def make(self, in_float: Collection[str] = ()) -> onnx.ModelProto:
         """Convert the graph but for the nodes of these names."""
@@ -140,16 +155,16 @@ class Int8Variant:
     errors: Mapping[tuple[Method, int], float] = field(default_factory=dict)
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """Method, bits and what they were chosen by, as the manifest has them."""
-        return {
-            "calibration": self.method,
-            "weight_bits": self.bits,
-            "calibration_images": self.images,
-            "mean_difference_by_calibration": {
+    def settings(self) -> Int8Settings:
+        """Method, bits and what they were chosen by."""
+        return Int8Settings(
+            calibration=self.method,
+            weight_bits=self.bits,
+            calibration_images=self.images,
+            mean_difference_by_calibration={
                 f"{method}, {bits} bits": error for (method, bits), error in self.errors.items()
             },
-        }
+        )
 
     def make(self, in_float: Collection[str] = ()) -> onnx.ModelProto:
         """Quantise the graph but for the nodes of these names."""
@@ -161,8 +176,8 @@ class Variant(Protocol):
     """A graph in fewer bits, with as many nodes left in float as are named."""
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """What was chosen to make it, as the manifest has it."""
+    def settings(self) -> Int8Settings | None:
+        """What was chosen to make it; None where there is nothing to choose."""
         ...
 
     def make(self, in_float: Collection[str] = ()) -> onnx.ModelProto:

@@ -88,7 +88,7 @@ def test_fp16_makes_weights_of_16_bits(fp32: onnx.ModelProto, evaluator: Variant
     with open_variant("fp16", fp32, evaluator.pixels[:0]) as variant:
         assert isinstance(variant, Fp16Variant)
         graph = variant.make()
-    assert variant.settings == {}
+    assert variant.settings is None
     assert evaluator.measure(graph).max_difference < 1e-2
     assert evaluator.measure(graph).label_agreement == 1.0
 
@@ -98,7 +98,7 @@ def test_int8_takes_the_method_of_the_least_error(fp32: onnx.ModelProto, pixels:
     assert isinstance(variant, Int8Variant)
     assert len(variant.errors) == 4, "three methods in 8 bits, the best of them in 7 too"
     assert variant.errors[variant.method, variant.bits] == min(variant.errors.values())
-    settings = json.loads(json.dumps(variant.settings))
+    settings = json.loads(json.dumps(variant.settings.to_json()))
     assert settings.keys() == {"calibration", "weight_bits", "calibration_images", "mean_difference_by_calibration"}
     assert settings["calibration_images"] == 16
     assert settings["mean_difference_by_calibration"][f"{variant.method}, {variant.bits} bits"] == min(
@@ -172,8 +172,8 @@ class Coarse:
     graph: onnx.ModelProto
 
     @property
-    def settings(self) -> dict[str, object]:
-        return {"kind": "coarse"}
+    def settings(self) -> None:
+        return None
 
     def make(self, in_float: Collection[str] = ()) -> onnx.ModelProto:
         model = onnx.ModelProto()
@@ -213,9 +213,9 @@ def test_as_few_blocks_as_needed_stay_in_float(damaged: tuple[Coarse, VariantEva
     insensitive = [[f"layer {n}"] for n in range(CHAIN) if f"layer {n}" not in SENSITIVE]
     chosen = _leave_in_float(variant, [[SENSITIVE[0]], [SENSITIVE[1]], *insensitive], ruined, fp32, evaluator)
     assert chosen.passes(fp32)
-    assert chosen.settings == {"kind": "coarse", "in_float": [SENSITIVE[0]]}, "the second one does not turn labels"
+    assert chosen.in_float == (SENSITIVE[0],), "the second one does not turn labels"
     late = _leave_in_float(variant, [*insensitive[:2], [SENSITIVE[0]], *insensitive[2:]], ruined, fp32, evaluator)
-    assert late.settings["in_float"] == ["layer 0", "layer 1", SENSITIVE[0], "layer 2"], "four are tried after two"
+    assert late.in_float == ("layer 0", "layer 1", SENSITIVE[0], "layer 2"), "four are tried after two"
 
 
 def test_at_most_half_stays_in_float(damaged: tuple[Coarse, VariantEvaluator, Candidate]) -> None:
@@ -224,15 +224,13 @@ def test_at_most_half_stays_in_float(damaged: tuple[Coarse, VariantEvaluator, Ca
     insensitive = [[f"layer {n}"] for n in range(CHAIN) if f"layer {n}" != SENSITIVE[0]]
     refused = _leave_in_float(variant, [*insensitive, [SENSITIVE[0]]], ruined, fp32, evaluator)
     assert not refused.passes(fp32)
-    assert len(refused.settings["in_float"]) == CHAIN // 2
+    assert len(refused.in_float) == CHAIN // 2
     assert _leave_in_float(variant, insensitive[:1], ruined, fp32, evaluator) is ruined, "one block has no half"
 
 
 def test_the_report_has_the_manifests_keys() -> None:
     fp32 = CandidateReport(passed=True, metrics=METRICS, size=10, latency_ms=2.0, latency_ratio=1.0)
-    int8 = CandidateReport(
-        passed=True, metrics=METRICS, size=3, latency_ms=1.0, latency_ratio=0.5, settings={"in_float": ["a"]}
-    )
+    int8 = CandidateReport(passed=True, metrics=METRICS, size=3, latency_ms=1.0, latency_ratio=0.5, in_float=("a",))
     report = PrecisionReport("auto", "int8", {"fp32": fp32, "int8": int8}, {"fp16": "fp16 cannot be made"})
     written = report.with_batch_difference(1e-6).to_json("16 photos")
     assert json.loads(json.dumps(written)) == written
