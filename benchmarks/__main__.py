@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from aiface_runtime.engine import Engine
 from aiface_runtime.preprocess import min_decode_size
@@ -38,6 +38,17 @@ _IMPORTS = {
 }
 _FOLDER_ROUNDS = 3
 Task = Callable[[], Any]
+
+
+class _Work(TypedDict):
+    size: int
+    gflop: float
+
+
+class _Limits(TypedDict):
+    peaks: Mapping[str, float | str]
+    work: Mapping[str, _Work]
+    decoding_ms: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,7 @@ def _measure(args: argparse.Namespace, planned: Mapping[str, Task], results: dic
     """Add what is missing to the results and their file, task by task."""
     args.work.mkdir(parents=True, exist_ok=True)
     results["problems"] = models.make(args.work / "models", models.NAMES)
-    results["machine"] = limits.machine() | {"versions": _versions(), "rounds": args.rounds}
+    results["machine"] = {**limits.machine(), "versions": _versions(), "rounds": args.rounds}
     for name, measure in planned.items():
         is_selected = not args.only or name.startswith(tuple(args.only))
         if not is_selected or (name in results and not (args.again and args.only)):
@@ -148,7 +159,7 @@ def _small(settings: Settings) -> Path:
     return photos.make(settings.work / "photos")["178x218.jpg"]
 
 
-def _limits(settings: Settings) -> dict[str, Any]:
+def _limits(settings: Settings) -> _Limits:
     files = {name: file for name in models.NAMES if (file := settings.model(name) / FILE).exists()}
     sizes_and_work = {name: models.weights_and_work(file) for name, file in files.items()}
     min_size = min_decode_size(Engine(files["bundled"], "cpu").manifest)

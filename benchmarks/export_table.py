@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -25,6 +25,9 @@ from aiface_runtime.images import load_rgb
 from .checkpoints import Checkpoint, checkpoints
 from .export_rows import PRECISIONS, Problem, Proof, Row, document, read
 from .page import Section
+
+if TYPE_CHECKING:
+    from aiface_export.pipeline import ExportReport
 
 _ROWS = Path(__file__).parent / "results" / "export.jsonl"
 _IMAGES = Path("../shared/data/val")
@@ -123,7 +126,7 @@ def _row(checkpoint: Checkpoint, precision: str, outcome: Problem | Proof) -> Ro
     return Row(checkpoint.name, checkpoint.framework, precision, outcome)
 
 
-def _report(checkpoint: Checkpoint, folder: Path, images: Path, precision: str) -> dict[str, Any]:
+def _report(checkpoint: Checkpoint, folder: Path, images: Path, precision: str) -> ExportReport:
     source = checkpoint.save(folder, _pictures(images))
     command = [
         sys.executable,
@@ -139,7 +142,7 @@ def _report(checkpoint: Checkpoint, folder: Path, images: Path, precision: str) 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("aiface-export: "))
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    report: ExportReport = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     return report
 
 
@@ -148,7 +151,7 @@ def _pictures(images: Path) -> list[Image.Image]:
     return [Image.fromarray(load_rgb(photo)) for photo in photos]
 
 
-def _outcome(report: dict[str, Any], precision: str, requested: str) -> Problem | Proof:
+def _outcome(report: ExportReport, precision: str, requested: str) -> Problem | Proof:
     candidates, chosen = report["precision"]["candidates"], report["precision"]["chosen"]
     candidate, common = candidates[precision], {"exporter": report["exporter"], "versions": report["versions"]}
     if "problem" in candidate:

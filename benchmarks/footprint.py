@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 _ROOT = Path(__file__).resolve().parents[1]
 _DEPENDENCIES = (
@@ -24,7 +24,15 @@ _DEPENDENCIES = (
 )
 
 
-def measure() -> dict[str, Any]:
+class Footprint(TypedDict):
+    """Megabytes of this library's wheel, packed and unpacked, and of other packages by name."""
+
+    wheel_mb: float
+    installed_mb: float
+    others_mb: dict[str, float]
+
+
+def measure() -> Footprint:
     """Return megabytes of this library's wheel, packed and unpacked, and of the packages that subjects need."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, str(_ROOT)]
@@ -32,8 +40,11 @@ def measure() -> dict[str, Any]:
         (wheel,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-        sizes: dict[str, Any] = {"wheel_mb": wheel.stat().st_size / 1e6, "installed_mb": unpacked / 1e6}
-    return sizes | {"others_mb": {name: size for name in _DEPENDENCIES if (size := _installed(name))}}
+        return {
+            "wheel_mb": wheel.stat().st_size / 1e6,
+            "installed_mb": unpacked / 1e6,
+            "others_mb": {name: size for name in _DEPENDENCIES if (size := _installed(name))},
+        }
 
 
 def _installed(name: str) -> float | None:

@@ -6,7 +6,7 @@ import io
 import os
 import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import onnx
@@ -19,7 +19,16 @@ from aiface_runtime.latency import Timing, take_turns
 _SIDE = 1024
 
 
-def machine() -> dict[str, Any]:
+class Machine(TypedDict):
+    """What was measured on; `instructions` are those of the processor that matter to a network."""
+
+    processor: str
+    cores: int | None
+    instructions: list[str]
+    python: str
+
+
+def machine() -> Machine:
     """Return the processor's name and the instructions that matter to a network."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     names = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
@@ -33,9 +42,13 @@ def machine() -> dict[str, Any]:
     }
 
 
-def peaks(rounds: int) -> dict[str, Any]:
-    """Measure products of square matrices on one thread, in giga-operations a second (2 per multiply-add)."""
-    speeds: dict[str, Any] = {}
+def peaks(rounds: int) -> dict[str, float | str]:
+    """Measure products of square matrices on one thread, in giga-operations a second (2 per multiply-add).
+
+    Returns:
+        By type of number; in place of one that could not be measured, why.
+    """
+    speeds: dict[str, float | str] = {}
     for name, model, feed in (_fp32(), _int8()):
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .subjects import OURS
 
 _RESAMPLES = 2000
 _PERCENTILES = (2.5, 97.5)  # a 95 % interval
+_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Measurement:
     peak_mb: float | None = None
     photos_per_second: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, str | float | Sequence[float]]:
         """Return what was measured, without what was not."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
@@ -66,27 +68,43 @@ def ordered(columns: Mapping[str, Measurements]) -> list[str]:
     return sorted(first, key=lambda name: (name != OURS, first[name].failed is not None, first[name].ms or 0.0))
 
 
-def summarise(samples: Mapping[str, Sequence[float]], **attributes: Mapping[str, float]) -> Measurements:
+def summarise(
+    samples: Mapping[str, Sequence[float]],
+    *,
+    difference: Mapping[str, float] = _NONE,
+    cpu_share: Mapping[str, float] = _NONE,
+    peak_mb: Mapping[str, float] = _NONE,
+) -> Measurements:
     """Return medians and ratios to this library, both with 95 % intervals.
 
     The intervals of ratios are a paired bootstrap over rounds (Efron 1979).
 
     Args:
         samples: Seconds a round, by subject.
-        attributes: Further attributes of `Measurement`, each by subject.
+        difference: `difference` of `Measurement`, by subject.
+        cpu_share: `cpu_share` of `Measurement`, by subject.
+        peak_mb: `peak_mb` of `Measurement`, by subject.
     """
     ours = np.asarray(samples.get(OURS, ()), dtype=np.float64)
     measurements = {}
     for name, seconds in samples.items():
         timing = Timing.of(seconds)
-        ratio = _ratio(np.asarray(seconds), ours) if len(ours) == len(seconds) else {}
-        more: dict[str, Any] = {attribute: values[name] for attribute, values in attributes.items() if name in values}
-        measurements[name] = Measurement(ms=timing.median, ms_95=(timing.low, timing.high), **ratio, **more)
+        ratio, ratio_95 = _ratio(np.asarray(seconds), ours) if len(ours) == len(seconds) else (None, None)
+        measurements[name] = Measurement(
+            ms=timing.median,
+            ms_95=(timing.low, timing.high),
+            ratio=ratio,
+            ratio_95=ratio_95,
+            difference=difference.get(name),
+            cpu_share=cpu_share.get(name),
+            peak_mb=peak_mb.get(name),
+        )
     return measurements
 
 
-def _ratio(theirs: np.ndarray, ours: np.ndarray) -> dict[str, Any]:
+def _ratio(theirs: np.ndarray, ours: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Return the ratio of medians, and the ends of its interval."""
     rounds = np.random.default_rng(0).integers(0, len(ours), (_RESAMPLES, len(ours)))
     ratios = np.median(theirs[rounds], axis=1) / np.median(ours[rounds], axis=1)
     low, high = np.percentile(ratios, _PERCENTILES)
-    return {"ratio": float(np.median(theirs) / np.median(ours)), "ratio_95": (float(low), float(high))}
+    return float(np.median(theirs) / np.median(ours)), (float(low), float(high))

@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Self, cast
+from typing import IO, Any, Self, Unpack, cast
 
 from .measurement import Measurement, Measurements
+from .messages import Action, Arguments, Failed, Opened, Reply, Request
 from .subjects import SUBJECTS
 
 # transformers would import TensorFlow wherever it is installed, which no user of PyTorch waits for.
@@ -42,29 +43,36 @@ class SubjectProcess:
         )
         self._stdin, self._stdout = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
 
-    def receive(self) -> dict[str, Any]:
-        """Return the next reply; the first one says that the subject is open.
+    def wait(self) -> None:
+        """Wait until the subject is open, which its first reply says.
 
         Raises:
             SubjectError: The subject failed, or ended without a reply.
         """
+        self._receive()
+
+    def _receive(self) -> Any:
         line = self._stdout.readline()
-        reply: dict[str, Any] = json.loads(line) if line else {"error": "the process died"}
+        if not line:
+            raise SubjectError("the process died")
+        reply: Opened | Failed | Reply = json.loads(line)
         if "error" in reply:
             raise SubjectError(reply["error"])
         return reply
 
-    def request(self, action: str, **arguments: Any) -> dict[str, Any]:
+    def request(self, action: Action, **arguments: Unpack[Arguments]) -> Reply:
         """Have the subject do something, and return its reply with the seconds that it took.
 
         Raises:
             SubjectError: The subject failed.
         """
+        request: Request = {"action": action, **arguments}
         try:
-            print(json.dumps({"action": action} | arguments), file=self._stdin, flush=True)
+            print(json.dumps(request), file=self._stdin, flush=True)
         except BrokenPipeError as error:
             raise SubjectError("the process died") from error
-        return self.receive()
+        reply: Reply = self._receive()
+        return reply
 
     def __enter__(self) -> Self:
         return self
@@ -119,12 +127,12 @@ class Turns:
         for name, start in starts.items():
             process = self._stack.enter_context(start())
             try:
-                process.receive()
+                process.wait()
                 self._open[name] = process
             except SubjectError as error:
                 self.failures[name] = Measurement(failed=str(error))
 
-    def once(self, action: str, **arguments: Any) -> dict[str, dict[str, Any]]:
+    def once(self, action: Action, **arguments: Unpack[Arguments]) -> dict[str, Reply]:
         """Have each subject do something, one after the other, and return their replies by name."""
         replies = {}
         for name, process in list(self._open.items()):
@@ -135,7 +143,7 @@ class Turns:
                 del self._open[name]
         return replies
 
-    def repeat(self, rounds: int, action: str, **arguments: Any) -> dict[str, list[dict[str, Any]]]:
+    def repeat(self, rounds: int, action: Action, **arguments: Unpack[Arguments]) -> dict[str, list[Reply]]:
         """Have each subject do something once to warm up and then once a round.
 
         Returns:

@@ -195,7 +195,7 @@ class OpenVino(Subject):
         from aiface_runtime.engine import Engine
 
         self._manifest = Engine(folder / FILE, "cpu", threads=1).manifest
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        settings: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         if self.precision:

@@ -8,18 +8,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from .measurement import Measurement, Measurements, summarise
+from .messages import Reply
 from .processes import ENVIRONMENT, Comparison, SubjectError, SubjectProcess, Turns
 from .subjects import FILE, OURS, pixels_of
 
 _PACE, _PACED_PHOTOS = 0.05, 40  # seconds between photos; photos a round
 _COST_SAMPLE, _COST_BATCH = 256, 16  # photos
 _WARM_UP_PHOTOS, _WARM_UP_PHOTOS_OTHERS = 64, 8
-Replies = Mapping[str, Sequence[Mapping[str, Any]]]
+Replies = Mapping[str, Sequence[Reply]]
 Starts = Mapping[str, Callable[[], SubjectProcess]]
 
 
@@ -64,8 +65,8 @@ def paced(comparison: Comparison, file: Path, rounds: int) -> Measurements:
     return turns.failures | summarise(_each(replies, "latency"), cpu_share=shares)
 
 
-def _each(replies: Replies, key: str) -> dict[str, list[float]]:
-    return {name: [reply[key] for reply in measured] for name, measured in replies.items()}
+def _each(replies: Replies, key: Literal["seconds", "latency"]) -> dict[str, list[float]]:
+    return {name: [reply[key] for reply in taken] for name, taken in replies.items()}
 
 
 def cold_start(comparison: Comparison, file: Path, rounds: int) -> Measurements:
@@ -93,7 +94,7 @@ def _first_answer(comparison: Comparison, name: str, file: Path) -> tuple[float,
     """Return seconds from the start of a process to its first answer, and its peak memory in MB."""
     start = time.perf_counter()
     with comparison.process(name, 0) as process:
-        process.receive()
+        process.wait()
         reply = process.request("answer", file=str(file))
         return time.perf_counter() - start, reply["peak_mb"]
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TextIO
 
+from .messages import Answer, Failed, Opened, Reply, Request
+
 
 def main() -> None:
     """Open the subject, say so, and serve requests until stdin ends."""
@@ -34,22 +36,24 @@ def main() -> None:
         _send(replies, {"error": f"{type(error).__name__}: {reason}"[:200]})
 
 
-def _send(replies: TextIO, reply: dict[str, Any]) -> None:
+def _send(replies: TextIO, reply: Opened | Failed | Reply) -> None:
     print(json.dumps(reply), file=replies, flush=True)
 
 
-def _reply(subject: Any, request: dict[str, Any], batches: dict[int, Any]) -> dict[str, Any]:
+def _reply(subject: Any, request: Request, batches: dict[int, Any]) -> Reply:
     if request["action"] == "run" and request["batch"] not in batches:
         batches[request["batch"]] = subject.prepare(request["batch"])
     cpu_seconds, start = _cpu_seconds(), time.perf_counter()
-    reply = _perform(subject, request, batches)
-    reply["seconds"] = time.perf_counter() - start
-    reply["cpu_seconds"] = _cpu_seconds() - cpu_seconds
-    reply["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return reply
+    answer = _perform(subject, request, batches)
+    return {
+        **answer,
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": _cpu_seconds() - cpu_seconds,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
-def _perform(subject: Any, request: dict[str, Any], batches: dict[int, Any]) -> dict[str, Any]:
+def _perform(subject: Any, request: Request, batches: dict[int, Any]) -> Answer:
     match request["action"]:
         case "answer":
             return {"p_ai": subject.answer(Path(request["file"]))}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import NotRequired, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
@@ -15,13 +16,26 @@ from aiface_runtime.images import load_rgb
 from .augmentation import Augmentation
 from .sampling import SampledExample
 
-Example: TypeAlias = dict[str, Any]
+
+class Example(TypedDict):
+    """A photo of a run, and what it is.
+
+    Attributes:
+        pixels: uint8 RGB `[size, size, 3]`, of the train split.
+        pixel_values: float32 `[3, size, size]`, as the processor gives it, of the val split.
+        label: Index of `LABELS`.
+    """
+
+    pixels: NotRequired[NDArray[np.uint8]]
+    pixel_values: NotRequired[NDArray[np.float32]]
+    label: int
+
 
 _THUMBNAIL = 32  # pixels
 
 
 class TrainPhotos(Dataset[Example]):
-    """Augmented photos: `pixels`, uint8 RGB `[size, size, 3]`, and `label`, an index of `LABELS`.
+    """Augmented photos, as `pixels`.
 
     Args:
         samples: Photos that the examples' indices refer to.
