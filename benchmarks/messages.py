@@ -53,7 +53,7 @@ class Failed(TypedDict):
     """The last reply of a subject that failed.
 
     Attributes:
-        error: Why, in one line.
+        error: Reason, in one line.
     """
 
     error: str

@@ -16,21 +16,21 @@ class CalibrationRecord(JsonRecord):
     """How probabilities were fitted to labelled photos; what a method does not have is None and left out of the JSON.
 
     Attributes:
-        method: What was fitted, and where it lies in the network.
+        method: Name of the method, and where its numbers lie in the network.
         temperature: Divisor of the logits, above 0.
         slope: Factor of the logits, above 0.
-        bias: What is added to the logit of P(AI).
+        bias: Summand of the logit of P(AI).
         photos: Number of photos by label.
-        fitted_on: Which photos, in words.
+        fitted_on: Description of the photos.
         source_sha256: Hash of the model file that was calibrated.
-        command: What the user typed.
+        command: Command that the user typed.
         ece_before: Expected calibration error, 0 to 1, before the fit.
-        ece_after: The same after it.
-        ece_after_by_condition: The same after it, where `ece_after` is of all conditions together.
+        ece_after: Expected calibration error after the fit.
+        ece_after_by_condition: Expected calibration error after the fit, where `ece_after` is of all conditions.
         nll_before: Negative log likelihood, both labels weighing the same, before the fit.
-        nll_after: The same after it.
+        nll_after: Negative log likelihood after the fit.
         max_fpr: Share of the real photos that `balanced` may call AI, where the user chose it.
-        warning: What the fit cannot promise.
+        warning: Promise that the fit cannot make.
     """
 
     method: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .json_record import JsonRecord
+from .results import Thresholds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,17 +26,13 @@ class MeasuredRates(JsonRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedPoint(JsonRecord):
-    """Thresholds on P(AI) that were chosen on labelled photos.
+class FittedPoint(Thresholds):
+    """Thresholds that were chosen on labelled photos.
 
     Attributes:
-        real_below: Below it a photo is called real, 0 to 1.
-        ai_from: From it on a photo is called AI, 0 to 1.
-        measured: What they do on these photos, by condition; empty where it is not known.
+        measured: Rates on these photos, by condition; empty where they are not known.
     """
 
-    real_below: float
-    ai_from: float
     measured: Mapping[str, MeasuredRates] = field(default_factory=dict)
 
 
@@ -44,7 +41,7 @@ def read_points(values: Mapping[str, Any], name: str) -> dict[str, FittedPoint]:
 
     Args:
         values: The parsed JSON.
-        name: Of its file, for messages.
+        name: Name of its file, for messages.
 
     Raises:
         DataError: They are no such thresholds.

@@ -202,7 +202,7 @@ class SplitResult(JsonRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds(JsonRecord):
-    """Thresholds on P(AI): below `real_below` real, from `ai_from` on AI, uncertain between."""
+    """Thresholds on P(AI): below `real_below` real, from `ai_from` on AI, uncertain between; both are 0 to 1."""
 
     real_below: float
     ai_from: float

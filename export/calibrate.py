@@ -26,7 +26,7 @@ class Calibration:
 
     Attributes:
         temperature: Divisor of the logits, above 0.
-        record: How it was fitted, for the manifest.
+        record: Account of the fit, for the manifest.
         operating_points: Thresholds by name.
     """
 

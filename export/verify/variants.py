@@ -56,7 +56,7 @@ class Int8Settings(JsonRecord):
     """How an int8 variant was made, as the manifest has it.
 
     Attributes:
-        calibration: How the activations' ranges were measured, one of `METHODS`.
+        calibration: Method by which the activations' ranges were measured, one of `METHODS`.
         weight_bits: Bits of a weight, 8 or 7.
         calibration_images: Number of photos they were measured on.
         mean_difference_by_calibration: Mean absolute difference from fp32's probabilities by each method and number of
