@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -70,9 +71,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _rate(text: str) -> float:
-    rate = float(text)
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
     if not 0 < rate < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and below 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below 1")
     return rate
 
 
