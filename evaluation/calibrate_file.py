@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from scipy.special import expit
 
 from aiface_runtime import Classifier, __version__
 from aiface_runtime.errors import AifaceError, InputError
-from aiface_runtime.files import atomic_write
+from aiface_runtime.files import atomic_write, sha256_of
 from aiface_runtime.manifest import KEY, Manifest
 
 from .calibration import ai_margin, balanced_loss, expected_calibration_error, fit_platt, fit_scaling
@@ -162,7 +161,7 @@ def _record(model: Path, fit: _Fit, target: NDArray[np.int_], options: Options) 
         bias=fit.bias,
         photos={"real": n_real, "ai": n_ai},
         fitted_on=f"{n_real} real and {n_ai} AI photos, in {', '.join(fit.after)}, both labels weighing the same",
-        source_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
+        source_sha256=sha256_of([model]),
         command=options.command,
         ece_before={name: expected_calibration_error(p_ai, target) for name, p_ai in p_ai_before.items()},
         ece_after={name: expected_calibration_error(p_ai, target) for name, p_ai in fit.p_ai.items()},

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aiface_runtime.errors import InputError
+from aiface_runtime.files import sha256_of
 
 from .dataset import Sample
 from .image_stats import measure
@@ -68,4 +68,4 @@ def _inspect(sample: Sample) -> tuple[tuple[float, ...], str] | InputError:
 
 def hash_of(sample: Sample) -> str:
     """Give the first 16 hexadecimal digits of the SHA-256 of a photo's file, by which an evaluation names it."""
-    return hashlib.sha256(sample.path.read_bytes()).hexdigest()[:_HASH_DIGITS]
+    return sha256_of([sample.path])[:_HASH_DIGITS]

@@ -22,6 +22,7 @@ from torch.nn import functional
 from aiface_evaluation.dataset import Sample
 from aiface_evaluation.errors import DataError
 from aiface_export.checkpoint_record import CheckpointRecord
+from aiface_runtime.files import atomic_write
 from aiface_runtime.images import load_rgb
 
 from .small_autoencoder import load_small_autoencoder
@@ -147,6 +148,5 @@ def _first_reals(samples: Sequence[Sample], per_source: int) -> list[Sample]:
 
 
 def _save(photo: Image.Image, file: Path) -> None:
-    draft = file.with_suffix(".part")  # a run that is cut off leaves no half picture
-    photo.save(draft, "PNG", compress_level=1)
-    draft.replace(file)
+    with atomic_write(file) as draft:  # a run that is cut off leaves no half picture
+        photo.save(draft, "PNG", compress_level=1)
