@@ -62,7 +62,8 @@ def as_text(evaluation: Evaluation) -> str:
                 for name, rates in overall.points.items()
             ]
             for title, groups in (("kinds", parts.kinds), ("sources", parts.sources), ("generators", parts.generators)):
-                lines += [f"-- {title}", *(_row(name, group.n, group) for name, group in groups.items())]
+                if groups:
+                    lines += [f"-- {title}", *(_row(name, group.n, group) for name, group in groups.items())]
     if evaluation.left_out:
         lines.append(f"{evaluation.left_out} photos could not be decoded and are left out")
     return "\n".join(lines)
