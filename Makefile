@@ -14,6 +14,8 @@ run: .venv/run/.ready
 	@.venv/run/bin/aiface predict $(or $(IMAGES),"$$(.venv/run/bin/python -c \
 	  'import importlib.util as u, pathlib as p; print(p.Path(u.find_spec("matplotlib").origin).parent / "mpl-data/sample_data/grace_hopper.jpg")')")
 
+# PyTorch's threads otherwise spin while they wait, which beside other work makes its tests take twice as long.
+test: export OMP_WAIT_POLICY = PASSIVE
 test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
 test: export AIFACE_TEST_OPENVINO = $(CURDIR)/.venv/openvino
 test: lint .venv/keras/.ready
