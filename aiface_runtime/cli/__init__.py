@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
-import signal
 import sys
-import warnings
 from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import AifaceError, InputError, UsageError
 from . import bench, doctor, explain, models, predict
+from .program import run_program
 
 OK, SOME_INPUT_FAILED, WRONG_USAGE, NO_MODEL_OR_DEVICE = range(4)
 
@@ -26,11 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 all answered, 1 some input failed, 2 wrong usage, 3 the model or the device cannot be had.
     """
     args = _parser().parse_args(argv)
-    # Pillow warns of broken EXIF or of many pixels; both end in an answer or in an error of this library.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    for stream in (sys.stdout, sys.stderr):  # file names need not be valid text
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    return run_program(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         return int(args.run(args))
     except AifaceError as error:
@@ -38,12 +34,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, InputError):
             return SOME_INPUT_FAILED
         return WRONG_USAGE if isinstance(error, UsageError) else NO_MODEL_OR_DEVICE
-    except BrokenPipeError:
-        # The reader left (`| head`); without this the interpreter complains again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
-import signal
 import sys
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from aiface_runtime.cli.program import run_program
 from aiface_runtime.errors import AifaceError, UsageError
 
 from ..errors import OutputError
@@ -38,16 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_arguments(parser)
     args = parser.parse_args(words[1:] if command is calibrate else words)
     args.command = shlex.join(["aiface-evaluate", *words])
-    # What Pillow warns of in a photo (broken EXIF, many pixels) ends in an answer or in an error of our own.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    return run_program(lambda: _run(command.run, args))
+
+
+def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
     try:
-        return int(command.run(args))
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # The reader left (`| head`); without this the interpreter complains again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return command(args)
+    except BrokenPipeError:  # an OSError, but none of the photos'
+        raise
     except (AifaceError, ImportError, OSError) as error:
         print(f"aiface-evaluate: {_reason(error)}", file=sys.stderr)
         return _exit_code(error)
