@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from aiface_evaluation.names import DEFAULT
-from aiface_evaluation.results import ConditionResult, Evaluation, GroupMetrics
+from aiface_evaluation.records.results import ConditionResult, Evaluation, GroupMetrics
 
 from .page import Section, table
 

@@ -21,11 +21,11 @@ from .dataset import Sample
 from .decodable import DecodablePhotos, decodable
 from .errors import DataError
 from .image_stats import IMAGE_STATS
-from .json_record import JsonRecord
 from .metrics import binary_metrics, by_quartile, intervals, rates_at_points, roc, share_interval, verdict_shares
 from .names import ALL, DEFAULT, LABELS, SPLITS
 from .parallel import ahead
-from .results import (
+from .records.json_record import JsonRecord
+from .records.results import (
     BinaryMetrics,
     ConditionResult,
     Evaluation,

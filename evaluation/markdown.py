@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from .names import ALL, DEFAULT, SPLITS
-from .results import ConditionResult, Evaluation, GroupMetrics, Interval, QuartilePart, Resaved, SplitResult
+from .records.results import ConditionResult, Evaluation, GroupMetrics, Interval, QuartilePart, Resaved, SplitResult
 
 _GLOSSARY = """\
 Accuracy, balanced accuracy and F1 call AI from 0.5 on; the verdicts (AI, uncertain, real) are those of the operating \

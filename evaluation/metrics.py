@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from aiface_runtime.manifest import OperatingPoint
 
-from .results import BinaryMetrics, Interval, PointRates, QuartilePart, VerdictShares
+from .records.results import BinaryMetrics, Interval, PointRates, QuartilePart, VerdictShares
 from .types import Scores
 
 RARE_FPR = 0.01  # the false positive rate that TPR is read at

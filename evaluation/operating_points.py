@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from .dataset import Sample
-from .fitted_points import FittedPoint, MeasuredRates
 from .names import DEFAULT
+from .records.fitted_points import FittedPoint, MeasuredRates
 
 if TYPE_CHECKING:
     from .types import Scores

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .names import DEFAULT
-from .results import ConditionResult, Evaluation, VerdictShares
+from .records.results import ConditionResult, Evaluation, VerdictShares
 
 _COLOURS = {"clean": "#0b6e4f", "web": "#d98c1f", "hard": "#8a2846"}  # also apart in grey
 _VERDICTS = {"ai": "#b5382c", "uncertain": "#d9d9d9", "real": "#2f6ca5"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from .errors import DataError
 from .markdown import markdown
 from .plots import PLOTS
-from .results import Evaluation, Metrics
+from .records.results import Evaluation, Metrics
 
 
 def check_output(output: Path) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 from scipy.special import expit
 
 from aiface_evaluation.calibration import ai_margin, balanced_loss, expected_calibration_error, fit_temperature
-from aiface_evaluation.calibration_record import CalibrationRecord
 from aiface_evaluation.dataset import check_files, read_samples
 from aiface_evaluation.errors import DataError
-from aiface_evaluation.fitted_points import FittedPoint
 from aiface_evaluation.operating_points import operating_points
+from aiface_evaluation.records.calibration_record import CalibrationRecord
+from aiface_evaluation.records.fitted_points import FittedPoint
 from aiface_runtime.errors import InputError
 
 from .source import Source

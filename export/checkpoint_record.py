@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, get_args
 
-from aiface_evaluation.calibration_record import CalibrationRecord
 from aiface_evaluation.errors import DataError
-from aiface_evaluation.fitted_points import FittedPoint, read_points
-from aiface_evaluation.json_record import JsonRecord
+from aiface_evaluation.records.calibration_record import CalibrationRecord
+from aiface_evaluation.records.fitted_points import FittedPoint, read_points
+from aiface_evaluation.records.json_record import JsonRecord
 from aiface_runtime.manifest import FILTERS, Filter
 
 Channels: TypeAlias = Literal["rgb", "bgr"]

@@ -8,8 +8,8 @@ from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NotRequired, TypedDict
 
-from aiface_evaluation.calibration_record import CalibrationRecord
-from aiface_evaluation.fitted_points import FittedPoint
+from aiface_evaluation.records.calibration_record import CalibrationRecord
+from aiface_evaluation.records.fitted_points import FittedPoint
 from aiface_runtime.manifest import SCHEMA, StepJson, step_to_json
 
 from .calibrate import Calibration

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from aiface_evaluation.fitted_points import FittedPoint, read_points
 from aiface_evaluation.markdown import markdown, table
-from aiface_evaluation.results import Evaluation
+from aiface_evaluation.records.fitted_points import FittedPoint, read_points
+from aiface_evaluation.records.results import Evaluation
 from aiface_runtime.engine import Engine
 from aiface_runtime.files import sha256_of
 from aiface_runtime.manifest import Manifest

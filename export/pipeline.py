@@ -25,14 +25,7 @@ from .manifest_builder import ManifestDocument, ProvedDocument, add_proofs, buil
 from .model_file import write_model
 from .options import ExportOptions, Precision
 from .source import Preprocessing, Source
-from .verify.parity import (
-    VARIANT_BATCH_TOLERANCE,
-    Original,
-    Parity,
-    check_consistency,
-    check_parity,
-    verify,
-)
+from .verify.parity import VARIANT_BATCH_TOLERANCE, Original, Parity, check_consistency, check_parity, verify
 from .verify.photos import Photos, read_photos
 from .verify.precision import Choice, choose
 from .verify.precision_report import MIN_AGREEMENT, PrecisionReport

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from aiface_evaluation.results import Evaluation
+from aiface_evaluation.records.results import Evaluation
 from aiface_runtime.images import ImageInput
 from aiface_runtime.manifest import Filter, Step
 

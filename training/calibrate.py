@@ -17,12 +17,12 @@ from scipy.special import expit, logit
 from transformers import AutoModelForImageClassification
 
 from aiface_evaluation.calibration import expected_calibration_error, fit_platt
-from aiface_evaluation.calibration_record import CalibrationRecord
 from aiface_evaluation.conditions import CONDITIONS
 from aiface_evaluation.dataset import LABELS, Sample, check_files, read_samples
 from aiface_evaluation.errors import DataError
-from aiface_evaluation.fitted_points import FittedPoint
 from aiface_evaluation.operating_points import operating_points
+from aiface_evaluation.records.calibration_record import CalibrationRecord
+from aiface_evaluation.records.fitted_points import FittedPoint
 from aiface_evaluation.types import Progress, Scores
 from aiface_export.checkpoint_record import CheckpointRecord, commands_of
 

@@ -17,7 +17,7 @@ from ..names import CONDITION_NAMES
 from .common import MODEL, PHOTOS, LeftOut, progress
 
 if TYPE_CHECKING:
-    from ..calibration_record import Loss
+    from ..records.calibration_record import Loss
 
 DESCRIPTION = "Fit a model's probabilities and thresholds to labelled photos, and write a copy of the file."
 EPILOG = "The photos of the val split are used where there are splits."
@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
     from aiface_runtime.catalog import resolve
 
-    from ..calibrate_file import Options, calibrate_file
     from ..dataset import choose_splits, read_samples
+    from ..recalibrate.model_file import Options, calibrate_file
 
     model = resolve(args.model)
     _check_output(args.output, model)

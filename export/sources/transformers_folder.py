@@ -17,7 +17,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoModelForImageClassification, PretrainedConfig, PreTrainedModel
 
 from aiface_evaluation.errors import DataError
-from aiface_evaluation.results import Evaluation
+from aiface_evaluation.records.results import Evaluation
 from aiface_runtime.files import sha256_of
 from aiface_runtime.images import ImageInput, load_rgb
 

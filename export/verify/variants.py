@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from aiface_evaluation.json_record import JsonRecord
+from aiface_evaluation.records.json_record import JsonRecord
 from aiface_evaluation.types import Scores
 from aiface_runtime.cpu_limits import usable_cores
 from aiface_runtime.manifest import IMAGE, PROBABILITIES

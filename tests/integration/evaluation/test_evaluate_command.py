@@ -11,7 +11,7 @@ from PIL import Image
 
 from aiface_evaluation.cli import main
 from aiface_evaluation.names import CONDITION_NAMES
-from aiface_evaluation.results import Evaluation
+from aiface_evaluation.records.results import Evaluation
 from aiface_runtime import Classifier
 from aiface_training.cli import main as train
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from aiface_evaluation.results import Evaluation
+from aiface_evaluation.records.results import Evaluation
 
 RECORDED = Path(__file__).parents[3] / "docs" / "model" / "evaluation.json"
 TOLERANCE = 0.002  # of P(AI): processors round differently

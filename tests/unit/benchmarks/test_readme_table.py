@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aiface_evaluation.results import Evaluation
+from aiface_evaluation.records.results import Evaluation
 from benchmarks.readme_table import EVALUATION, README, tables
 
 

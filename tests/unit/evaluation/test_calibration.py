@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from aiface_evaluation.calibration import (
-    ai_margin,
-    expected_calibration_error,
-    fit_platt,
-    fit_scaling,
-    reliability,
-)
+from aiface_evaluation.calibration import ai_margin, expected_calibration_error, fit_platt, fit_scaling, reliability
 
 
 def test_slope_and_bias_are_found_and_calibrate() -> None:

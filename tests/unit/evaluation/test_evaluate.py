@@ -15,7 +15,7 @@ from aiface_evaluation.dataset import Sample, read_samples
 from aiface_evaluation.decodable import hash_of
 from aiface_evaluation.errors import DataError
 from aiface_evaluation.evaluate import ModelScorer, assess, condition_result
-from aiface_evaluation.results import ConditionResult, PointRates, VerdictShares
+from aiface_evaluation.records.results import ConditionResult, PointRates, VerdictShares
 from aiface_runtime import Classifier
 from aiface_runtime.errors import ImageDecodeError, InputError
 from aiface_runtime.manifest import OperatingPoint

@@ -17,7 +17,7 @@ from aiface_evaluation.metrics import (
     tpr_at_fpr,
     verdict_shares,
 )
-from aiface_evaluation.results import VerdictShares
+from aiface_evaluation.records.results import VerdictShares
 from aiface_runtime.manifest import OperatingPoint
 
 

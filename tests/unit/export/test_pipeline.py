@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from aiface_evaluation.errors import DataError
-from aiface_evaluation.fitted_points import FittedPoint
+from aiface_evaluation.records.fitted_points import FittedPoint
 from aiface_export.checkpoint_record import CheckpointRecord
 from aiface_export.errors import ExportError, ParityError
 from aiface_export.options import ExportOptions

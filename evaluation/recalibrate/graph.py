@@ -10,7 +10,7 @@ from onnx import NodeProto, helper, numpy_helper
 
 from aiface_runtime.manifest import EVIDENCE, PROBABILITIES
 
-from .errors import CalibrationError
+from ..errors import CalibrationError
 
 _PREFIX = "calibration"  # of the names of the nodes added here
 

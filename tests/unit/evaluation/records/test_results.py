@@ -9,7 +9,7 @@ import pytest
 
 from aiface_evaluation.errors import DataError
 from aiface_evaluation.markdown import markdown
-from aiface_evaluation.results import Evaluation, PhotoSet
+from aiface_evaluation.records.results import Evaluation, PhotoSet
 from aiface_runtime import Classifier
 
 

@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
-from .errors import DataError
+from ..errors import DataError
 
 
 def json_key(name: str, *old: str) -> Mapping[str, str | tuple[str, ...]]:

@@ -18,18 +18,18 @@ from aiface_runtime.errors import AifaceError, InputError
 from aiface_runtime.files import atomic_write, sha256_of
 from aiface_runtime.manifest import KEY, Manifest
 
-from .calibration import ai_margin, balanced_loss, expected_calibration_error, fit_platt, fit_scaling
-from .calibration_record import CalibrationRecord
-from .conditions import views
-from .dataset import Sample
-from .decodable import decodable
-from .errors import CalibrationError, DataError, OutputError
-from .evaluate import ModelScorer
-from .fitted_points import FittedPoint
-from .names import LABELS
-from .operating_points import MAX_FPR, operating_points
-from .scale_graph import check_softmax, scale_logits
-from .types import Progress, Scores
+from ..calibration import ai_margin, balanced_loss, expected_calibration_error, fit_platt, fit_scaling
+from ..conditions import views
+from ..dataset import Sample
+from ..decodable import decodable
+from ..errors import CalibrationError, DataError, OutputError
+from ..evaluate import ModelScorer
+from ..names import LABELS
+from ..operating_points import MAX_FPR, operating_points
+from ..records.calibration_record import CalibrationRecord
+from ..records.fitted_points import FittedPoint
+from ..types import Progress, Scores
+from .graph import check_softmax, scale_logits
 
 _TOLERANCE = 1e-4  # of a probability, and of evidence in units of the largest contribution
 _VERIFIED, _EXPLAINED = 256, 8  # photos, evenly over those that were fitted on

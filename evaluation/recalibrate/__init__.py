@@ -1,0 +1,1 @@
+"""A model file with probabilities and thresholds fitted anew."""

@@ -1,0 +1,1 @@
+"""What evaluations and calibrations write down, and read again."""
