@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from .cpu_limits import usable_cores
 from .devices import PROVIDERS, QUIET, Candidate, candidates, import_onnxruntime
@@ -88,6 +89,7 @@ class Engine:
         # Without it onnxruntime computes the evidence each time and throws it away.
         self._requested_only = import_onnxruntime().RunOptions()
         self._requested_only.only_execute_path_to_fetches = True
+        _ENGINES.add(self)
 
     @property
     def parallel_runs(self) -> int:
@@ -142,11 +144,16 @@ class Engine:
         if os.getpid() != self._sessions.pid:
             with self._lock:
                 if os.getpid() != self._sessions.pid:
-                    # The old session's threads exist in the parent only: to destroy it here would wait for them for
-                    # ever. The one on one core has no threads of its own and may go.
-                    ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._sessions.all_cores))
                     self._sessions = _Sessions(os.getpid(), self._open(self._candidate, self.threads))
         return self._sessions
+
+    def _after_fork(self) -> None:
+        """Keep the parent's session for ever: its threads are not in the child, and its end would wait for them.
+
+        The session on one core has no threads of its own and may go. A lock that another thread held stays locked here.
+        """
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._sessions.all_cores))
+        self._lock = threading.Lock()
 
     def _outputs(self, session: Any, batch: NDArray[np.uint8], *names: str) -> list[NDArray[np.float32]]:
         try:
@@ -187,6 +194,18 @@ class Engine:
         if session.get_providers()[0] != candidate.providers[0]:
             raise DeviceUnavailableError(candidate.device, "its libraries could not be loaded")
         return session
+
+
+_ENGINES: WeakSet[Engine] = WeakSet()
+
+
+def _after_fork() -> None:
+    for engine in _ENGINES:
+        engine._after_fork()  # noqa: SLF001 of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _options(threads: int) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from importlib import util
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,6 +12,11 @@ import numpy as np
 import pytest
 
 from tests.support import SHARED, paint
+
+# Garbage of earlier tests can hold onnxruntime sessions, which must not be collected in a forked child: their end would
+# wait for threads that only the parent has.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=gc.collect)
 
 
 def pytest_report_header() -> list[str]:
