@@ -30,7 +30,6 @@ MAX_FPR = 0.02  # share of the real photos that `balanced` calls AI
 SOURCE_ALLOWANCE = (
     2.5  # times as many of a single source: no kind of photo is called AI much more often than the others
 )
-MAX_FPR_OF_A_SOURCE = SOURCE_ALLOWANCE * MAX_FPR
 MIN_AI_THRESHOLD = 0.5  # what is likelier real is never called AI
 MAX_FNR, MAX_FNR_OF_A_GENERATOR = 0.1, 0.5  # share of the AI photos that `balanced` calls real, and of a generator's
 MIN_GROUP = 50  # photos; in a smaller group a few outliers would set the thresholds

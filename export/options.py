@@ -13,6 +13,9 @@ VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
+PRODUCER = "aiface-export"  # as the files that it writes name it
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """How a source is exported.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from aiface_evaluation.calibration import at_temperature
 from aiface_evaluation.errors import DataError
+from aiface_evaluation.write_model import write_model
 from aiface_runtime import AifaceError
 from aiface_runtime.files import atomic_write
 from aiface_runtime.images import ImageInput, load_rgb
@@ -22,8 +23,7 @@ from .calibrate import calibrate
 from .errors import ExportError, ParityError, PrecisionError
 from .graph.convert import convert
 from .manifest_builder import ManifestDocument, ProvedDocument, add_proofs, build_manifest
-from .model_file import write_model
-from .options import ExportOptions, Precision
+from .options import PRODUCER, ExportOptions, Precision
 from .source import Preprocessing, Source
 from .verify.parity import VARIANT_BATCH_TOLERANCE, Original, Parity, check_consistency, check_parity, verify
 from .verify.photos import Photos, read_photos
@@ -127,7 +127,7 @@ def export(
         report = _verify_variant(choice, manifest, original, file.parent, source.name)
         proved = add_proofs(manifest, parity=parity.to_json(), precision=report.to_json(photos.description))
         with atomic_write(file) as draft:
-            write_model(choice.graph, proved, draft)
+            write_model(choice.graph, proved, draft, PRODUCER)
     except AifaceError as error:  # before OSError: some are both
         raise ParityError(f"{source.name}: the runtime cannot use the converted graph ({error})") from error
     except OSError as error:

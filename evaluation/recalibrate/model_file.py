@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,10 @@ import onnx
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from aiface_runtime import Classifier, __version__
+from aiface_runtime import Classifier
 from aiface_runtime.errors import AifaceError, InputError
 from aiface_runtime.files import atomic_write, sha256_of
-from aiface_runtime.manifest import KEY, Manifest
+from aiface_runtime.manifest import Manifest
 
 from ..calibration import ai_margin, balanced_loss, expected_calibration_error, fit_platt, fit_scaling
 from ..conditions import views
@@ -29,6 +28,7 @@ from ..operating_points import MAX_FPR, operating_points
 from ..records.calibration_record import CalibrationRecord
 from ..records.fitted_points import FittedPoint
 from ..types import Progress, Scores
+from ..write_model import write_model
 from .graph import check_softmax, scale_logits
 
 _TOLERANCE = 1e-4  # of a probability, and of evidence in units of the largest contribution
@@ -98,10 +98,9 @@ def calibrate_file(
     points = operating_points(fit.p_ai, samples, options.max_fpr)
     document = _document(scorer.manifest, record, points, options, fit)
     scale_logits(graph, fit.slope, fit.bias, _ai_indices(scorer.manifest))
-    _describe(graph, document)
     try:
         with atomic_write(output) as draft:
-            onnx.save(graph, draft)
+            write_model(graph, document, draft, "aiface-evaluate")
             _verify(draft, samples, fit, progress)
     except AifaceError:  # before OSError: some are both
         raise
@@ -200,14 +199,6 @@ def _document(
         "evaluation": None,
         "parity": None,
     }
-
-
-def _describe(graph: onnx.ModelProto, document: Mapping[str, Any]) -> None:
-    del graph.metadata_props[:]
-    onnx.helper.set_model_props(graph, {KEY: json.dumps(document, sort_keys=True)})
-    graph.doc_string = f"{document['name']} {document['version']}: real or AI-generated face; see metadata '{KEY}'"
-    graph.producer_name, graph.producer_version = "aiface-evaluate", __version__
-    onnx.checker.check_model(graph, full_check=True)
 
 
 def _verify(draft: Path, samples: Sequence[Sample], fit: _Fit, progress: Progress) -> None:

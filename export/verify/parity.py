@@ -14,12 +14,13 @@ import onnx
 from numpy.typing import NDArray
 
 from aiface_evaluation.types import Scores
+from aiface_evaluation.write_model import write_model
 from aiface_runtime import Classifier
 from aiface_runtime.images import ImageInput, load_rgb
 
 from ..errors import ParityError
 from ..graph.evidence import margin_weights
-from ..model_file import write_model
+from ..options import PRODUCER
 
 TOLERANCE = 1e-4  # on each probability
 BATCH_SIZES = (1, 2, 7)  # none of them is known to an exporter
@@ -105,7 +106,7 @@ def verify(graph: onnx.ModelProto, manifest: Mapping[str, Any], original: Origin
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".aiface-verify-") as temporary:
         file = Path(temporary) / "model.onnx"
-        write_model(graph, manifest, file)
+        write_model(graph, manifest, file, PRODUCER)
         return compare(file, original)
 
 
