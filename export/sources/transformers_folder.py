@@ -21,6 +21,7 @@ from aiface_evaluation.records.results import Evaluation
 from aiface_runtime.files import sha256_of
 from aiface_runtime.images import ImageInput, load_rgb
 
+from .. import networks  # noqa: F401 which transformers' Auto classes then know
 from ..checkpoint_record import CheckpointRecord
 from ..errors import SourceError
 from ..source import Origin, Source, first_line

@@ -1,0 +1,88 @@
+"""The first blocks of a CLIP image tower with a head on the tokens of several of them.
+
+The middle blocks carry the traces that generators leave; the last ones tell what is shown (Koutlis & Papadopoulos,
+"Leveraging Representations from Intermediate Encoder-blocks for Synthetic Image Detection", 2024). So the tower is cut
+behind the last block that the head looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import CLIPVisionConfig, CLIPVisionModel, PretrainedConfig, PreTrainedModel
+
+from .outputs import CellsOutput
+
+
+class ClipBlocksConfig(PretrainedConfig):
+    """Configuration of `ClipBlocksForImageClassification`.
+
+    Args:
+        vision: Configuration of the image tower, as `CLIPVisionConfig` takes it; `num_hidden_layers` blocks are kept.
+        class_blocks: Blocks, from 1, whose class token the head sees.
+        patch_blocks: Blocks, from 1, whose patch tokens it sees the mean of.
+        face_block: Block whose patch tokens tell where a face is; 0 for no face head.
+        options: What every configuration takes, `id2label` for one.
+    """
+
+    model_type = "aiface_clip_blocks"
+
+    def __init__(
+        self,
+        vision: Mapping[str, Any] | None = None,
+        class_blocks: Sequence[int] = (6, 8, 10),
+        patch_blocks: Sequence[int] = (6, 9),
+        face_block: int = 0,
+        **options: Any,
+    ) -> None:
+        self.vision = dict(vision or {})
+        self.class_blocks, self.patch_blocks, self.face_block = list(class_blocks), list(patch_blocks), face_block
+        super().__init__(**options)
+
+
+class ClipBlocksForImageClassification(PreTrainedModel):  # type: ignore[no-untyped-call]
+    """CLIP's image tower, cut, with a linear head.
+
+    Args:
+        config: Its configuration.
+    """
+
+    config_class = ClipBlocksConfig
+    main_input_name = "pixel_values"
+    _supports_sdpa = True
+
+    def __init__(self, config: ClipBlocksConfig) -> None:
+        super().__init__(config)
+        vision = CLIPVisionConfig(  # type: ignore[no-untyped-call]
+            **config.vision,
+            attn_implementation=config._attn_implementation,  # noqa: SLF001 transformers has no public name
+        )
+        self.clip = CLIPVisionModel(vision).vision_model
+        self.clip.post_layernorm = nn.Identity()  # type: ignore[assignment] # of the whole tower's end
+        tokens = len(config.class_blocks) + len(config.patch_blocks)
+        self.classifier = nn.Linear(tokens * vision.hidden_size, config.num_labels)
+        self.face_head = nn.Linear(vision.hidden_size, 1) if config.face_block else None
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def blocks(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the tokens `[N, 1 + h * w, hidden_size]` behind each block, the embeddings first."""
+        states: tuple[torch.Tensor, ...] = self.clip(pixel_values, output_hidden_states=True).hidden_states
+        return states
+
+    def features(self, blocks: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return what the classifier sees, `[N, features]`: class tokens, then means of patch tokens."""
+        tokens = [blocks[block][:, 0] for block in self.config.class_blocks]
+        means = [blocks[block][:, 1:].mean(dim=1) for block in self.config.patch_blocks]
+        return torch.cat([*tokens, *means], dim=-1)
+
+    def forward(self, pixel_values: torch.Tensor) -> CellsOutput:
+        """Answer for float32 `[N, 3, image_size, image_size]`."""
+        blocks = self.blocks(pixel_values)
+        faces = None
+        if self.face_head is not None:
+            side = round((blocks[0].shape[1] - 1) ** 0.5)
+            faces = self.face_head(blocks[self.config.face_block][:, 1:]).reshape(-1, side, side)
+        return CellsOutput(logits=self.classifier(self.features(blocks)), face_logits=faces)
