@@ -19,10 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         action="append",
         metavar="PATH",
-        help="TAEF2's folder or a file that `autoencoder` made; repeat it for more",
+        help="folder of a tiny autoencoder or a file that `autoencoder` made; repeat it for more",
     )
     add_output(parser, "where the pairs go")
     parser.add_argument("--size", type=int, default=224, metavar="PX", help="shorter side to shrink to (default: 224)")
+    parser.add_argument("--per-photo", type=int, metavar="N", help="autoencoders a photo goes through (default: all)")
     parser.add_argument("--per-source", type=int, default=400, metavar="N", help="photos a source (default: 400)")
 
 
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
         progress("photo"),
         size=args.size,
         per_source=args.per_source,
+        per_photo=args.per_photo,
         command=args.command,
     )
     print(manifest)

@@ -2,20 +2,25 @@
 
 A classifier that only ever sees diffusion portraits against snapshots learns style. A real photo that went through an
 autoencoder differs from its original in nothing but what a generator's decoder leaves (Rajan et al., "Aligned Datasets
-Improve Detection of Latent Diffusion-Generated Images", 2024).
+Improve Detection of Latent Diffusion-Generated Images", 2024). Both are compressed by the quantisation tables of the
+photo's own JPEG, so that compression tells them apart no more than anything else (Chen et al., "Dual Data Alignment
+Makes AI-Generated Image Detector Easier Generalizable", 2025).
 """
 
 from __future__ import annotations
 
 import csv
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 from torch import nn
 from torch.nn import functional
 
@@ -26,19 +31,19 @@ from aiface_runtime.files import atomic_write
 from aiface_runtime.images import load_rgb
 
 from .small_autoencoder import load_small_autoencoder
-from .taef2 import load_taef2
+from .tiny_autoencoder import load_tiny_autoencoder
 
 _MULTIPLE = 8  # sides that every autoencoder here can shrink
 _COARSE = 16  # pixels: what is coarser than about this is a shift of colours, not a trace
 
 
 def load_autoencoder(path: Path) -> nn.Module:
-    """Load TAEF2's folder, or a file of `aiface-train autoencoder`.
+    """Load the folder of a tiny autoencoder, or a file of `aiface-train autoencoder`.
 
     Raises:
         DataError: The path is neither of them.
     """
-    return load_taef2(path) if path.is_dir() else load_small_autoencoder(path)
+    return load_tiny_autoencoder(path) if path.is_dir() else load_small_autoencoder(path)
 
 
 def reconstruct(network: nn.Module, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -88,9 +93,10 @@ def write_reconstructions(
     *,
     size: int = 224,
     per_source: int = 400,
+    per_photo: int | None = None,
     command: str = "",
 ) -> Path:
-    """Write real train photos and their reconstructions, one by each autoencoder, as PNG with a manifest.
+    """Write real train photos and their reconstructions with a manifest; JPEGs as JPEG again, others as PNG.
 
     Reconstructions that are there already are kept, so a run that was cut off goes on where it was.
 
@@ -101,6 +107,7 @@ def write_reconstructions(
         progress: Wraps an iterable to show how far it is.
         size: Shorter side that larger photos are first shrunk to, in pixels, the original of the pair as well.
         per_source: Largest number of photos of a source; the first ones are taken.
+        per_photo: Number of autoencoders that each photo goes through, chosen by its name; None for all.
         command: Command line that the user typed, for the record of the runs that use the pairs.
 
     Returns:
@@ -116,17 +123,12 @@ def write_reconstructions(
     output.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[str, ...]] = []
     for number, sample in enumerate(progress(reals)):
-        name = f"{number:06d}-{sample.path.stem}"
-        original = output / f"{name}-original.png"
-        photo = _cut(Image.fromarray(load_rgb(sample.path)), size)
-        if not original.exists():
-            _save(photo, original)
-        rows.append((original.name, "real", "train", sample.source, "", ""))
-        for maker, network in networks.items():
-            reconstruction = output / f"{name}-{maker}.png"
-            if not reconstruction.exists():
-                _save(Image.fromarray(reconstruct(network, np.asarray(photo))), reconstruction)
-            rows.append((reconstruction.name, "ai", "train", f"reconstructions-{maker}", maker, original.name))
+        pair = _Pair.of(sample, f"{number:06d}", size, output)
+        pair.write_original()
+        rows.append((pair.original.name, "real", "train", sample.source, "", ""))
+        for maker in _chosen(list(networks), sample.path.name, per_photo):
+            reconstruction = pair.write_reconstruction(maker, networks[maker])
+            rows.append((reconstruction.name, "ai", "train", f"reconstructions-{maker}", maker, pair.original.name))
     manifest = output / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "label", "split", "source", "generator", "original"), *rows])
@@ -147,6 +149,57 @@ def _first_reals(samples: Sequence[Sample], per_source: int) -> list[Sample]:
     return reals
 
 
-def _save(photo: Image.Image, file: Path) -> None:
-    with atomic_write(file) as draft:  # a run that is cut off leaves no half picture
-        photo.save(draft, "PNG", compress_level=1)
+def _chosen(names: list[str], key: str, count: int | None) -> list[str]:
+    """Draw as many of the names, the same ones for the same key."""
+    order = np.random.default_rng(zlib.crc32(key.encode())).permutation(len(names))
+    return [names[index] for index in sorted(order[: len(names) if count is None else count])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """A photo and where it and its reconstructions go.
+
+    Attributes:
+        photo: The photo, cut as both are written.
+        stem: The files' common start, a path.
+        options: Options of Pillow's `save`.
+    """
+
+    photo: Image.Image
+    stem: Path
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, sample: Sample, number: str, size: int, folder: Path) -> Self:
+        with Image.open(sample.path) as opened:
+            is_jpeg = isinstance(opened, JpegImagePlugin.JpegImageFile)
+            sampling = JpegImagePlugin.get_sampling(opened)
+            options = (
+                {"format": "JPEG", "qtables": opened.quantization, "subsampling": max(0, sampling)}
+                if is_jpeg
+                else {"format": "PNG", "compress_level": 1}
+            )
+        photo = _cut(Image.fromarray(load_rgb(sample.path)), size)
+        return cls(photo=photo, stem=folder / f"{number}-{sample.path.stem}", options=options)
+
+    @property
+    def original(self) -> Path:
+        return self._file("original")
+
+    def write_original(self) -> None:
+        self._save(self.original, lambda: self.photo)
+
+    def write_reconstruction(self, maker: str, network: nn.Module) -> Path:
+        file = self._file(maker)
+        self._save(file, lambda: Image.fromarray(reconstruct(network, np.asarray(self.photo))))
+        return file
+
+    def _file(self, name: str) -> Path:
+        suffix = ".jpg" if self.options["format"] == "JPEG" else ".png"
+        return self.stem.with_name(f"{self.stem.name}-{name}{suffix}")
+
+    def _save(self, file: Path, picture: Callable[[], Image.Image]) -> None:
+        """Write a picture that is not there yet; a run that is cut off leaves no half one."""
+        if not file.exists():
+            with atomic_write(file) as draft:
+                picture().save(draft, **self.options)

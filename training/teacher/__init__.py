@@ -1,0 +1,1 @@
+"""The teacher: CLIP's first blocks with adapters and a head, fitted to faces."""
