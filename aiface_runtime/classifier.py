@@ -15,9 +15,10 @@ from .catalog import resolve
 from .devices import Device
 from .engine import Engine
 from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
+from .faces import face_answer
 from .images import ImageInput, decode, describe, read_once
 from .manifest import Manifest
-from .prediction import Failure, Prediction, Verdict
+from .prediction import Failure, PhotoWarning, Prediction, Verdict
 from .preprocess import min_decode_size, preprocess, visible_box
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Classifier:
             InputError: The photo cannot be used; one of its leaves, naming the input and the remedy.
         """
         engine, name = self._engine, describe(image)
-        return self._prediction(name, engine.run(self._prepare(image)[None])[0], engine)
+        return self._prediction(name, *engine.run(self._prepare(image)[None]).by_photo()[0], engine)
 
     @overload
     def predict_many(
@@ -148,11 +149,9 @@ class Classifier:
         source = read_once(image)
         decoded = decode(source, min_decode_size(manifest))
         photo = decoded.pixels if decoded.box is None else decode(source).pixels
-        probabilities, evidence = engine.run_with_evidence(
-            preprocess(decoded.pixels, manifest.steps, decoded.box)[None]
-        )
+        outputs, evidence = engine.run_with_evidence(preprocess(decoded.pixels, manifest.steps, decoded.box)[None])
         region = visible_box((photo.shape[1], photo.shape[0]), manifest.steps)
-        answer = self._prediction(name, probabilities[0], engine)
+        answer = self._prediction(name, *outputs.by_photo()[0], engine)
         return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo)
 
     def __call__(self, images: ImageInput | Sequence[ImageInput]) -> list[LabelScore] | list[list[LabelScore]]:
@@ -220,25 +219,31 @@ class Classifier:
                 usable = [item for item in prepared if not isinstance(item, InputError)]
                 # One core a run and as many runs as cores: shared out inside one run, less of each core is used.
                 runs = workers.map(engine.run_on_one_core, _parts(usable, engine.parallel_runs))
-                rows = iter([row for run in runs for row in run])
+                rows = iter([row for run in runs for row in run.by_photo()])
                 for name, item in zip(names, prepared, strict=True):
                     if not isinstance(item, InputError):
-                        yield self._prediction(name, next(rows), engine)
+                        yield self._prediction(name, *next(rows), engine)
                     elif on_error == "raise":
                         raise item
                     else:
                         yield Failure(name, item, engine.manifest.id, engine.device)
 
-    def _prediction(self, name: str, probabilities: NDArray[np.float32], engine: Engine) -> Prediction:
+    def _prediction(
+        self, name: str, probabilities: NDArray[np.float32], faces: NDArray[np.float32] | None, engine: Engine
+    ) -> Prediction:
         manifest = engine.manifest
         scores = dict(zip(manifest.labels, probabilities.tolist(), strict=True))
         p_ai = min(1.0, sum(scores[label] for label in manifest.ai_labels))
-        verdict = Verdict.UNCERTAIN
+        face_probability, warnings = face_answer(faces, manifest.faces)
+        verdict = Verdict.UNCERTAIN if PhotoWarning.NO_FACE in warnings else self._verdict(p_ai)
+        return Prediction(
+            name, verdict, p_ai, scores, manifest.id, engine.device, engine.fallback, face_probability, warnings
+        )
+
+    def _verdict(self, p_ai: float) -> Verdict:
         if p_ai >= self._point.ai_from:
-            verdict = Verdict.AI
-        elif p_ai < self._point.real_below:
-            verdict = Verdict.REAL
-        return Prediction(name, verdict, p_ai, scores, manifest.id, engine.device, engine.fallback)
+            return Verdict.AI
+        return Verdict.REAL if p_ai < self._point.real_below else Verdict.UNCERTAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
 from .cpu_limits import usable_cores
@@ -25,7 +25,7 @@ from .errors import (
     NoEvidenceError,
     UsageError,
 )
-from .manifest import EVIDENCE, IMAGE, KEY, PROBABILITIES, Manifest, parse_manifest
+from .manifest import EVIDENCE, FACES, IMAGE, KEY, PROBABILITIES, Manifest, parse_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +48,23 @@ class _Sessions:
     pid: int
     all_cores: Any
     one_core: Any = None
+
+
+class Outputs(NamedTuple):
+    """What a run gives for N photos; the fields have the names of the graph's outputs.
+
+    Attributes:
+        probabilities: float32 `[N, C]` in the order of the manifest's labels.
+        faces: float32 `[N, h, w]`, how likely a face lies in each cell, 0 to 1; None where the graph does not say.
+    """
+
+    probabilities: NDArray[np.float32]
+    faces: NDArray[np.float32] | None = None
+
+    def by_photo(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+        """Return the probabilities `[C]` and the face map `[h, w]` of each photo."""
+        faces = [None] * len(self.probabilities) if self.faces is None else self.faces
+        return list(zip(self.probabilities, faces, strict=True))
 
 
 class Engine:
@@ -86,6 +103,7 @@ class Engine:
         self._sessions = _Sessions(os.getpid(), session)
         self.device = self._candidate.device
         self.manifest = _read_manifest(session, path)
+        self._outputs = (PROBABILITIES, FACES) if self.manifest.faces else (PROBABILITIES,)
         # Without it onnxruntime computes the evidence each time and throws it away.
         self._requested_only = import_onnxruntime().RunOptions()
         self._requested_only.only_execute_path_to_fetches = True
@@ -96,25 +114,22 @@ class Engine:
         """Number of calls of `run_on_one_core` to make at once."""
         return self.threads if self.device == "cpu" else 1
 
-    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Compute the probabilities of a batch, on all `threads`.
+    def run(self, batch: NDArray[np.uint8]) -> Outputs:
+        """Compute the probabilities of a batch, and its face maps where there are any, on all `threads`.
 
         Args:
             batch: uint8 RGB `[N, height, width, 3]` of the manifest's input size.
 
-        Returns:
-            float32 `[N, C]` in the order of the manifest's labels.
-
         Raises:
             InferenceError: The device failed, for want of memory for instance.
         """
-        return self._outputs(self._live.all_cores, batch, PROBABILITIES)[0]
+        return Outputs(**self._run(self._live.all_cores, batch, self._outputs))
 
-    def run_with_evidence(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Compute the probabilities of a batch as `run` does, and its evidence: class activation maps.
+    def run_with_evidence(self, batch: NDArray[np.uint8]) -> tuple[Outputs, NDArray[np.float32]]:
+        """Do what `run` does, and compute the evidence of the batch: class activation maps.
 
         Returns:
-            float32 `[N, C]`, and float32 `[N, h, w]`, what each cell contributes to the log-odds of AI, in logits.
+            What `run` gives, and float32 `[N, h, w]`, what each cell contributes to the log-odds of AI, in logits.
 
         Raises:
             NoEvidenceError: The graph has no such output.
@@ -122,21 +137,22 @@ class Engine:
         """
         if self.manifest.evidence is None:
             raise NoEvidenceError(self.manifest.id)
-        probabilities, evidence = self._outputs(self._live.all_cores, batch, PROBABILITIES, EVIDENCE)
-        return probabilities, evidence
+        tensors = self._run(self._live.all_cores, batch, (*self._outputs, EVIDENCE))
+        evidence = tensors.pop(EVIDENCE)
+        return Outputs(**tensors), evidence
 
-    def run_on_one_core(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run_on_one_core(self, batch: NDArray[np.uint8]) -> Outputs:
         """Do what `run` does for callers that share the cores out among themselves; the same call where not on a CPU.
 
         The first call opens the model once more, with its own copy of the weights.
         """
         sessions = self._live
         if self.parallel_runs == 1:
-            return self._outputs(sessions.all_cores, batch, PROBABILITIES)[0]
+            return Outputs(**self._run(sessions.all_cores, batch, self._outputs))
         with self._lock:
             if sessions.one_core is None:
                 sessions.one_core = self._open(self._candidate, threads=1)
-        return self._outputs(sessions.one_core, batch, PROBABILITIES)[0]
+        return Outputs(**self._run(sessions.one_core, batch, self._outputs))
 
     @property
     def _live(self) -> _Sessions:
@@ -155,15 +171,15 @@ class Engine:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._sessions.all_cores))
         self._lock = threading.Lock()
 
-    def _outputs(self, session: Any, batch: NDArray[np.uint8], *names: str) -> list[NDArray[np.float32]]:
+    def _run(self, session: Any, batch: NDArray[np.uint8], names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         try:
-            outputs: list[NDArray[np.float32]] = session.run(list(names), {IMAGE: batch}, self._requested_only)
+            tensors = session.run(names, {IMAGE: batch}, self._requested_only)
         except Exception as error:
             raise InferenceError(
                 f"{self._path} failed on {self.device!r} with {len(batch)} photos ({_first_line(error)}); "
                 "try a smaller batch or device='cpu'"
             ) from error
-        return outputs
+        return dict(zip(names, tensors, strict=True))
 
     def _open_first(self, options: Iterable[Candidate]) -> tuple[Any, Candidate, str | None]:
         """Open the first candidate that works, and say why those before it were passed over."""
@@ -229,6 +245,8 @@ def _read_manifest(session: Any, path: Path) -> Manifest:
     promised = {PROBABILITIES: [len(manifest.labels)]}
     if manifest.evidence:
         promised[EVIDENCE] = [manifest.evidence.height, manifest.evidence.width]
+    if manifest.faces:
+        promised[FACES] = [manifest.faces.height, manifest.faces.width]
     outputs = _signature(session.get_outputs())
     for name, shape in promised.items():
         if outputs.get(name) != ("tensor(float)", shape):

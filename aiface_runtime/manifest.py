@@ -16,7 +16,8 @@ from .errors import ManifestError, UsageError
 
 KEY = "aiface"
 SCHEMA = 1
-IMAGE, PROBABILITIES, EVIDENCE = "image", "probabilities", "evidence"  # the graph's input and its outputs
+# The graph's input and its outputs.
+IMAGE, PROBABILITIES, EVIDENCE, FACES = "image", "probabilities", "evidence", "faces"
 
 # The last one is OpenCV's bilinear, which looks at four pixels however much it shrinks; the others are Pillow's.
 Filter: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", "bilinear_no_antialias"]
@@ -77,7 +78,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The graph's second output, a class activation map of `height` x `width` cells.
+    """The graph's output `evidence`, a class activation map of `height` x `width` cells.
 
     Each cell is what a part of the input adds to the log-odds of AI, which are the mean over the cells plus `bias`. Of
     more than two labels, those are the mean log-probability of the labels that mean AI less the others'.
@@ -86,6 +87,25 @@ class Evidence:
     height: int
     width: int
     bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceMap:
+    """The graph's output `faces`: for each of `height` x `width` cells the probability that a face lies in it.
+
+    Attributes:
+        height: Number of rows.
+        width: Number of columns.
+        present_from: Probability of the likeliest cell, 0 to 1, from which on there is a face.
+        cell_from: Probability, 0 to 1, from which on a cell counts as covered by a face.
+        small_below: Share of all cells, 0 to 1, below which the largest face counts as small.
+    """
+
+    height: int
+    width: int
+    present_from: float
+    cell_from: float
+    small_below: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +125,7 @@ class Manifest:
             to be met exactly.
         operating_points: Thresholds by name.
         evidence: Class activation map that the graph returns too; None where the network does not allow one.
+        faces: Face map that the graph returns too; None where the network has none.
         document: The whole manifest as it was read.
     """
 
@@ -118,6 +139,7 @@ class Manifest:
     scaled_decoding: float | None
     operating_points: Mapping[str, OperatingPoint]
     evidence: Evidence | None
+    faces: FaceMap | None
     document: Mapping[str, Any]
 
     @property
@@ -183,8 +205,8 @@ def _checked(document: Mapping[str, object]) -> Manifest:
     if not (isinstance(name, str) and name and isinstance(version, str) and version):
         raise ValueError("has no name or version")
     scaled = _scaled_decoding(graph_input, steps)
-    evidence = _evidence(document.get("evidence"))
-    return Manifest(name, version, labels, ai_labels, height, width, steps, scaled, points, evidence, document)
+    evidence, faces = _evidence(document.get("evidence")), _face_map(document.get("faces"))
+    return Manifest(name, version, labels, ai_labels, height, width, steps, scaled, points, evidence, faces, document)
 
 
 def _object(value: object, field: str) -> Mapping[str, object]:
@@ -252,6 +274,21 @@ def _evidence(value: object) -> Evidence | None:
     if not _is_number(bias) or not math.isfinite(bias):
         raise ValueError(f"has evidence with the bias {bias!r}")
     return Evidence(_pixels(values, "height"), _pixels(values, "width"), float(bias))
+
+
+def _face_map(value: object) -> FaceMap | None:
+    if value is None:
+        return None
+    values = _object(value, "faces")
+    thresholds = (_share(values, name) for name in ("present_from", "cell_from", "small_below"))
+    return FaceMap(_pixels(values, "height"), _pixels(values, "width"), *thresholds)
+
+
+def _share(values: Mapping[str, object], field: str) -> float:
+    value = values[field]
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise ValueError(f"has {field} {value!r}, not 0 to 1")
+    return float(value)
 
 
 def _check_size(steps: tuple[Step, ...], height: int, width: int) -> None:

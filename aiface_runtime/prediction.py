@@ -16,6 +16,14 @@ class Verdict(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+class PhotoWarning(StrEnum):
+    """What to know of a photo before relying on its answer; later versions may add more."""
+
+    NO_FACE = "no_face"
+    SMALL_FACE = "small_face"
+    SEVERAL_FACES = "several_faces"
+
+
 class ErrorRecord(TypedDict):
     """Why there is no answer: a stable code, and a message."""
 
@@ -30,6 +38,8 @@ class Record(TypedDict):
     verdict: str | None
     p_ai: float | None
     scores: dict[str, float] | None
+    face_probability: float | None
+    warnings: list[str]
     model: str
     device: str
     fallback: str | None
@@ -42,12 +52,15 @@ class Prediction:
 
     Attributes:
         input: Path, or a short description of what was passed.
-        verdict: Answer in one word, by the thresholds of the operating point.
+        verdict: Answer in one word, by the thresholds of the operating point; uncertain where there is no face.
         p_ai: Calibrated probability that the photo is AI-generated, 0 to 1.
         scores: Probability of each of the model's labels, in output order; they sum to 1.
         model: Name and version of the model that answered.
         device: Name of the device that it ran on.
         fallback: Reason why `device="auto"` passed over a better device; None when it did not.
+        face_probability: How likely there is a face in what the model sees, 0 to 1: a face that a centre crop cuts off
+            is not seen. None of a model that does not say.
+        warnings: Names of `PhotoWarning`, in its order; none of a model that does not look for faces.
     """
 
     input: str
@@ -57,6 +70,8 @@ class Prediction:
     model: str
     device: str
     fallback: str | None = None
+    face_probability: float | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def error(self) -> None:
@@ -70,6 +85,8 @@ class Prediction:
             "verdict": self.verdict.value,
             "p_ai": self.p_ai,
             "scores": dict(self.scores),
+            "face_probability": self.face_probability,
+            "warnings": [str(warning) for warning in self.warnings],
             "model": self.model,
             "device": self.device,
             "fallback": self.fallback,
@@ -108,6 +125,8 @@ class Failure:
             "verdict": None,
             "p_ai": None,
             "scores": None,
+            "face_probability": None,
+            "warnings": [],
             "model": self.model,
             "device": self.device,
             "fallback": None,

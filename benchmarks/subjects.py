@@ -75,7 +75,7 @@ class AifaceRuntime(Subject):
         return np.random.default_rng(0).integers(0, 256, (batch_size, manifest.height, manifest.width, 3), np.uint8)
 
     def run(self, batch: Any) -> Any:
-        return self._engine.run(batch)
+        return self._engine.run(batch).probabilities
 
     def answer_all(self, files: Sequence[Path]) -> int:
         return len(list(self._classifier.predict_many(files, batch_size=32, on_error="raise")))

@@ -58,8 +58,9 @@ class _Stdin:
 
 
 def text_of(answer: Prediction) -> str:
-    """Return an answer on one line."""
-    return f"{answer.input}: {answer.verdict.value} (p_ai {answer.p_ai:.3f})"
+    """Return an answer on one line, with what it warns of."""
+    details = ", ".join([f"p_ai {answer.p_ai:.3f}", *answer.warnings])
+    return f"{answer.input}: {answer.verdict.value} ({details})"
 
 
 def check_output(output: Path, photo: str) -> None:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     Answer: TypeAlias = Prediction | Failure
 
 
+_COLUMNS = (
+    *("input", "verdict", "p_ai", "scores", "model", "device"),
+    *("error", "message", "face_probability", "warnings"),
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("inputs", nargs="+", metavar="FILE|FOLDER", help="photos, folders (recursively), - for stdin")
@@ -100,14 +106,15 @@ def _write_json(answers: Iterator[Answer], out: TextIO) -> bool:
 def _write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
     failed = False
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(("input", "verdict", "p_ai", "scores", "model", "device", "error", "message"))
+    table.writerow(_COLUMNS)
     for answer in answers:
         record = answer.to_record()
         error = record["error"] or {"code": "", "message": ""}
         failed |= answer.error is not None
         scores = json.dumps(record["scores"]) if record["scores"] else ""
         row = (record["input"], record["verdict"], record["p_ai"], scores, record["model"], record["device"])
-        table.writerow((*row, error["code"], error["message"]))
+        faces = (record["face_probability"], " ".join(record["warnings"]))
+        table.writerow((*row, error["code"], error["message"], *faces))
         out.flush()
     return failed
 
