@@ -1,9 +1,10 @@
-"""A model whose evidence is how red a part of the photo is, and pictures for it."""
+"""A model whose evidence is how red a part of the photo is, and its faces how green, and pictures for it."""
 
 from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,25 @@ import pytest
 from PIL import Image, ImageDraw
 
 SIDE, CELLS, BIAS = 64, 4, -1.5
+FACES = {"height": CELLS, "width": CELLS, "present_from": 0.5, "cell_from": 0.7, "small_below": 0.12}
 
 
-def red_model(file: Path, *, promised: bool = True, returned: bool = True) -> Path:
+def red_model(
+    file: Path,
+    *,
+    promised: bool = True,
+    returned: bool = True,
+    faces: Mapping[str, object] | None = None,
+    returns_faces: bool = False,
+) -> Path:
     """Write a model whose log-odds are the mean redness, red less blue in hundreds of levels, and a bias.
 
     Args:
         file: File to write.
         promised: Whether the manifest says that the graph has evidence.
         returned: Whether the graph has it.
+        faces: What the manifest says of its face map, which is how green the cells are.
+        returns_faces: Whether the graph has one.
     """
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: no model can be built to explain")
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
@@ -32,25 +43,28 @@ def red_model(file: Path, *, promised: bool = True, returned: bool = True) -> Pa
         helper.make_node("Flatten", ["mean"], ["vector"]),
         helper.make_node("Gemm", ["vector", "weights", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"]),
-        helper.make_node("Conv", ["cells", "kernel"], ["contributions"]),
-        helper.make_node("Reshape", ["contributions", "grid"], ["evidence"]),
     ]
+    if returned:
+        nodes.append(helper.make_node("Conv", ["cells", "kernel"], ["contributions"]))
+        nodes.append(helper.make_node("Reshape", ["contributions", "grid"], ["evidence"]))
+    if returns_faces:
+        nodes.append(helper.make_node("Conv", ["cells", "green"], ["greenness"]))
+        nodes.append(helper.make_node("Reshape", ["greenness", "grid"], ["faces"]))
     red = np.array([0.01, 0.0, -0.01], dtype=np.float32)
     constants: dict[str, Any] = {
         "weights": np.stack([-red / 2, red / 2], axis=1),
         "bias": np.array([-BIAS / 2, BIAS / 2], dtype=np.float32),
         "kernel": red.reshape(1, 3, 1, 1),
+        "green": np.array([0.0, 1 / 255, 0.0], dtype=np.float32).reshape(1, 3, 1, 1),
         "grid": np.array([-1, CELLS, CELLS]),
     }
-    outputs = {"probabilities": [2], "evidence": [CELLS, CELLS]}
+    outputs = {"probabilities": [2]}
+    outputs |= {name: [CELLS, CELLS] for name, has in (("faces", returns_faces), ("evidence", returned)) if has}
     graph = helper.make_graph(
-        nodes if returned else nodes[:-2],
+        nodes,
         "red",
         [helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, ["batch", SIDE, SIDE, 3])],
-        [
-            helper.make_tensor_value_info(name, floats, ["batch", *shape])
-            for name, shape in list(outputs.items())[: 2 if returned else 1]
-        ],
+        [helper.make_tensor_value_info(name, floats, ["batch", *shape]) for name, shape in outputs.items()],
         [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     manifest = {
@@ -71,6 +85,8 @@ def red_model(file: Path, *, promised: bool = True, returned: bool = True) -> Pa
         "operating_points": {"balanced": {"real_below": 0.5, "ai_from": 0.5}},
         "evidence": {"height": CELLS, "width": CELLS, "bias": BIAS} if promised else None,
     }
+    if faces:
+        manifest["faces"] = dict(faces)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     helper.set_model_props(model, {"aiface": json.dumps(manifest)})
     onnx.save(model, file)

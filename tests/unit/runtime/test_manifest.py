@@ -11,7 +11,9 @@ import pytest
 
 from aiface_runtime import Classifier
 from aiface_runtime.errors import ManifestError
-from aiface_runtime.manifest import parse_manifest, step_to_json
+from aiface_runtime.manifest import FaceMap, parse_manifest, step_to_json
+
+FACES = {"height": 7, "width": 7, "present_from": 0.6, "cell_from": 0.5, "small_below": 0.04}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,12 @@ def test_what_the_bundled_model_says_of_itself(document: dict[str, Any]) -> None
     } <= document.keys()
     assert document["parity"]["max_difference"] <= document["parity"]["tolerance"]
     assert document["parity"]["label_agreement"] == 1.0
+
+
+def test_the_face_map_is_read(document: dict[str, Any]) -> None:
+    manifest = parse_manifest(json.dumps(document | {"faces": FACES}), "model.onnx")
+    assert manifest.faces == FaceMap(**FACES)  # type: ignore[arg-type]
+    assert parse_manifest(json.dumps(document | {"faces": None}), "model.onnx").faces is None
 
 
 BREAKS: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -59,6 +67,13 @@ BREAKS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "evidence without a bias": lambda d: d.update(evidence={"height": 7, "width": 7}),
     "evidence with a bias that is no number": lambda d: d.update(evidence={"height": 7, "width": 7, "bias": "0"}),
     "evidence of no cells": lambda d: d.update(evidence={"height": 0, "width": 7, "bias": 0.0}),
+    "faces that are a number": lambda d: d.update(faces=7),
+    "faces of no cells": lambda d: d.update(faces=FACES | {"height": 0}),
+    "faces without a threshold": lambda d: d.update(faces={k: v for k, v in FACES.items() if k != "cell_from"}),
+    "faces with a threshold that is no number": lambda d: d.update(faces=FACES | {"present_from": "0.5"}),
+    "faces with a threshold that is yes": lambda d: d.update(faces=FACES | {"present_from": True}),
+    "faces with a threshold that is NaN": lambda d: d.update(faces=FACES | {"cell_from": float("nan")}),
+    "faces with a percentage": lambda d: d.update(faces=FACES | {"small_below": 4}),
     "no operating point": lambda d: d.update(operating_points={}),
     "thresholds the wrong way round": lambda d: d["operating_points"]["balanced"].update(real_below=0.9, ai_from=0.1),
     "an empty name": lambda d: d.update(name=""),
