@@ -24,6 +24,40 @@ _FILE = "aiface.json"
 
 
 @dataclass(frozen=True, kw_only=True)
+class FaceThresholds(JsonRecord):
+    """Thresholds of a face head; all are 0 to 1.
+
+    Attributes:
+        present_from: Probability of the likeliest cell from which on there is a face.
+        cell_from: Probability from which on a cell counts as covered by a face.
+        small_below: Share of the input's cells below which the largest face counts as small.
+        fitted_on: Description of the photos that they were chosen on; None where nothing is stated.
+    """
+
+    present_from: float
+    cell_from: float
+    small_below: float
+    fitted_on: str | None = None
+
+    @classmethod
+    def from_json(cls, values: Any, name: str = "faces") -> Self:
+        """Read what `to_json` gives.
+
+        Args:
+            values: The parsed JSON.
+            name: Name of its file, for messages.
+
+        Raises:
+            DataError: They are no such thresholds, or not 0 to 1.
+        """
+        record = super().from_json(values, name)
+        for key in ("present_from", "cell_from", "small_below"):
+            if not 0 <= getattr(record, key) <= 1:
+                raise DataError(f"{name}: {key} is {getattr(record, key)}, not 0 to 1")
+        return record
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckpointRecord(JsonRecord):
     """What is known of a folder beyond its files.
 
@@ -31,6 +65,7 @@ class CheckpointRecord(JsonRecord):
         training: Account of its training for the manifest, `commands` among it; empty where unknown.
         calibration: Calibration as the manifest has it; None of a checkpoint that was not calibrated.
         operating_points: Thresholds by name, as the manifest has them; None of a checkpoint that was not calibrated.
+        faces: Thresholds of its face head; None of a network without one.
         licence: Licence of the weights; None where nothing is stated.
         limits: Warnings for users of the model; None where there are none.
         file: Name of the file that this record describes, where the folder holds others too.
@@ -42,6 +77,7 @@ class CheckpointRecord(JsonRecord):
     training: Mapping[str, Any] = field(default_factory=dict)
     calibration: CalibrationRecord | None = None
     operating_points: Mapping[str, FittedPoint] | None = None
+    faces: FaceThresholds | None = None
     licence: str | None = None
     limits: str | None = None
     file: str | None = None
@@ -65,7 +101,7 @@ class CheckpointRecord(JsonRecord):
         Raises:
             DataError: It is not such a record.
         """
-        kinds = {"training": dict, "calibration": dict, "operating_points": dict, "labels": list}
+        kinds = {"training": dict, "calibration": dict, "operating_points": dict, "faces": dict, "labels": list}
         if not isinstance(values, dict):
             raise DataError(f"{name}: not a record that aiface-train wrote; make it again or remove it")
         known = {item.name: values[item.name] for item in fields(cls) if values.get(item.name) is not None}
@@ -79,6 +115,8 @@ class CheckpointRecord(JsonRecord):
             known["calibration"] = CalibrationRecord.from_json(known["calibration"], f"{name}: its 'calibration'")
         if "operating_points" in known:
             known["operating_points"] = read_points(known["operating_points"], name)
+        if "faces" in known:
+            known["faces"] = FaceThresholds.from_json(known["faces"], f"{name}: its 'faces'")
         return cls(**known | {"labels": tuple(known.get("labels", ()))})
 
     @classmethod

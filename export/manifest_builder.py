@@ -16,6 +16,7 @@ from .calibrate import Calibration
 from .checkpoint_record import Channels, CheckpointRecord
 from .graph.convert import Conversion
 from .graph.evidence import EvidenceJson, describe
+from .graph.faces import face_map_size
 from .options import ExportOptions
 from .source import Preprocessing, Source
 
@@ -65,6 +66,7 @@ class _Common(TypedDict):
     input: InputDocument
     operating_points: Mapping[str, Mapping[str, Any]]
     evidence: EvidenceJson | None
+    faces: Mapping[str, Any] | None
     calibration: Mapping[str, Any]
     evaluation: Mapping[str, Any] | None
     training: Mapping[str, Any] | None
@@ -112,6 +114,7 @@ def build_manifest(
         "input": _input(source.preprocessing, scaled_decoding=options.scaled_decoding),
         "operating_points": {name: point.to_json() for name, point in points.items()},
         "evidence": describe(conversion.graph, len(source.labels), source.ai_indices),
+        "faces": _faces(conversion, record),
         "calibration": (record.calibration or _NO_CALIBRATION).to_json(),
         "evaluation": source.evaluation.without_photos().to_json() if source.evaluation else None,
         "training": dict(record.training) or None,
@@ -139,6 +142,12 @@ def _record(source: Source, calibration: Calibration | None) -> CheckpointRecord
     if calibration is None:
         return source.record
     return replace(source.record, calibration=calibration.record, operating_points=calibration.operating_points)
+
+
+def _faces(conversion: Conversion, record: CheckpointRecord) -> dict[str, Any] | None:
+    """Give the size of the face map with its thresholds; None without one."""
+    size = face_map_size(conversion.graph)
+    return {"height": size[0], "width": size[1], **record.faces.to_json()} if size and record.faces else None
 
 
 def _input(preprocessing: Preprocessing, *, scaled_decoding: bool) -> InputDocument:

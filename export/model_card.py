@@ -16,7 +16,7 @@ from aiface_evaluation.records.fitted_points import FittedPoint, read_points
 from aiface_evaluation.records.results import Evaluation
 from aiface_runtime.engine import Engine
 from aiface_runtime.files import sha256_of
-from aiface_runtime.manifest import Manifest
+from aiface_runtime.manifest import FaceMap, Manifest
 
 _OLD_KEYS = {"ece_after_by_tier": "ece_after_by_condition"}  # of files made before the word was changed
 _AS_RECORDED = "Commands and settings in the words of the release that the file was made with."
@@ -91,6 +91,7 @@ def _summary(manifest: Manifest, size: int) -> str:
         "Large JPEGs": _decoding(manifest),
         "Output": f"probabilities of {', '.join(manifest.labels)}; AI means {', '.join(manifest.ai_labels)}",
         "Class activation map (`evidence`)": _evidence(manifest),
+        **({"Face map (`faces`)": _faces(manifest.faces, document["faces"])} if manifest.faces else {}),
         "Size": f"{size / 1e6:.1f} MB",
         "Licence": document["licence"],
         "Exporter": document["export"]["exporter"],
@@ -137,6 +138,15 @@ def _evidence(manifest: Manifest) -> str:
         return "none"
     height, width = manifest.evidence.height, manifest.evidence.width
     return f"{height} x {width} cells, whose contributions add up to the log-odds of AI"
+
+
+def _faces(faces: FaceMap, recorded: Mapping[str, Any]) -> str:
+    fitted_on = f"; fitted on {recorded['fitted_on']}" if recorded.get("fitted_on") else ""
+    return (
+        f"{faces.height} x {faces.width} cells, how likely a face lies in each; no face, and so no verdict, where none "
+        f"reaches {faces.present_from:g}; small where the largest group of cells from {faces.cell_from:g} on covers "
+        f"less than {faces.small_below:.1%} of them{fitted_on}"
+    )
 
 
 def _key_table(values: Mapping[str, Any]) -> str:

@@ -113,11 +113,13 @@ def export(
     conversion = convert(source, temperature)
     manifest = build_manifest(source, conversion, options, name=file.stem, calibration=calibration)
     progress(f"proving parity on {len(photos.held_out)} photos ({photos.description})")
+    answers = source.answers(photos.held_out)
     original = Original(
         photos=photos.held_out,
         description=photos.description,
-        probabilities=at_temperature(source.probabilities(photos.held_out), temperature),
+        probabilities=at_temperature(answers.probabilities, temperature),
         reference=source.reference,
+        faces=answers.faces,
     )
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +141,7 @@ def check_request(source: Source, file: Path, options: ExportOptions) -> None:
     """Refuse what can be refused before the conversion.
 
     Raises:
-        ExportError: The output's name or `scaled_decoding` does not fit.
+        ExportError: The output's name, `scaled_decoding` or the thresholds of the face head do not fit.
     """
     if file.suffix != ".onnx":
         raise ExportError(f"{file}: the output must end in .onnx")
@@ -147,6 +149,21 @@ def check_request(source: Source, file: Path, options: ExportOptions) -> None:
     if options.scaled_decoding and resize_filter in (None, "bilinear_no_antialias"):
         raise ExportError(
             f"{source.name}: --scaled-decoding: its photos are not first resized by a filter that averages"
+        )
+
+    _check_faces(source)
+
+
+def _check_faces(source: Source) -> None:
+    if source.has_faces and source.record.faces is None:
+        raise ExportError(
+            f"{source.name}: its network has a face head without thresholds; put them into its aiface.json as "
+            '"faces": {"present_from": …, "cell_from": …, "small_below": …}'
+        )
+    if source.record.faces and not source.has_faces:
+        raise ExportError(
+            f'{source.name}: its aiface.json has thresholds of a face head that its network lacks; remove "faces" from '
+            "it, or save the network with its face head"
         )
 
 
@@ -174,7 +191,15 @@ def _choose(
 ) -> Choice:
     pixels = _pixels(photos.held_out, source.preprocessing)
     reason = photos.unlabelled_reason
-    evaluator = VariantEvaluator(pixels, original.probabilities, source.ai_indices, photos.targets, reason)
+    evaluator = VariantEvaluator(
+        pixels,
+        original.probabilities,
+        source.ai_indices,
+        photos.targets,
+        reason,
+        original.faces,
+        source.record.faces.present_from if source.record.faces else 0.0,
+    )
     calibrating = _pixels(photos.calibrating, source.preprocessing)
     return choose(precision, graph, evaluator, calibrating, progress)
 
@@ -192,7 +217,7 @@ def _verify_variant(
 
     Raises:
         ParityError: The variant's answers depend on the batch, or its evidence does not add up.
-        PrecisionError: Too many labels change.
+        PrecisionError: Too many labels change, or too many faces are found or lost.
     """
     report = choice.report
     if report.chosen == "fp32":
@@ -203,5 +228,10 @@ def _verify_variant(
         raise PrecisionError(
             f"{name}: the runtime's answers of the {report.chosen} file keep only {parity.label_agreement:.1%} of the "
             "labels; nothing was written"
+        )
+    if parity.face_agreement is not None and not parity.face_agreement >= MIN_AGREEMENT:
+        raise PrecisionError(
+            f"{name}: the {report.chosen} file finds faces as the original does in only {parity.face_agreement:.1%} of "
+            "the photos; nothing was written"
         )
     return report.with_batch_difference(parity.batch_difference)

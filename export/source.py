@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import onnx
@@ -21,6 +21,7 @@ from .checkpoint_record import Channels, CheckpointRecord
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
 Head: TypeAlias = Literal["logits", "probabilities"]
+FACE_LOGITS = "face_logits"  # the second output of graphs of a network with a face head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,18 @@ class Origin:
     weights_sha256: str
 
 
+class Answers(NamedTuple):
+    """The original's answers for N photos.
+
+    Attributes:
+        probabilities: float32 `[N, C]`, in the order of the labels.
+        faces: float32 `[N, h, w]`, how likely a face lies in each cell, 0 to 1; None of a network without face head.
+    """
+
+    probabilities: NDArray[np.float32]
+    faces: NDArray[np.float32] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source(ABC):
     """A classifier to export.
@@ -97,6 +110,7 @@ class Source(ABC):
         reference: Framework that `probabilities` computes with, and its version, for the record of the proof.
         record: Record that training left beside the checkpoint; an empty one elsewhere.
         evaluation: Evaluation that `aiface-train evaluate` left beside the checkpoint; None elsewhere.
+        has_faces: Whether the network has a face head; `record.faces` then has its thresholds.
     """
 
     name: str
@@ -108,6 +122,7 @@ class Source(ABC):
     reference: str
     record: CheckpointRecord = field(default_factory=CheckpointRecord)
     evaluation: Evaluation | None = None
+    has_faces: bool = False
 
     @property
     def ai_indices(self) -> list[int]:
@@ -125,13 +140,17 @@ class Source(ABC):
             float32 `[N, C]`, in the order of `labels`.
         """
 
+    def answers(self, photos: Iterable[ImageInput]) -> Answers:
+        """Give what `probabilities` does and, of a network with a face head, its face maps."""
+        return Answers(self.probabilities(photos))
+
     @abstractmethod
     def exporters(self) -> Mapping[str, Callable[[], onnx.ModelProto]]:
         """Give what can turn the network into a graph, by name, the preferred one first.
 
         Each gives a graph from float32 pixels `[N, 3, height, width]` or `[N, height, width, 3]`, as
         `preprocessing.layout` says, to logits or probabilities `[N, C]` or, for a single sigmoid, `[N, 1]`;
-        its first output counts.
+        its first output counts, and of a network with a face head the second, `face_logits [N, h, w]`.
         """
 
 

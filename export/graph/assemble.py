@@ -10,11 +10,12 @@ import onnxslim
 from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper
 
-from aiface_runtime.manifest import IMAGE, PROBABILITIES
+from aiface_runtime.manifest import FACES, IMAGE, PROBABILITIES
 
-from ..source import Preprocessing, Source
+from ..source import FACE_LOGITS, Preprocessing, Source
 from .builder import GraphBuilder
 from .evidence import add_evidence
+from .faces import face_cells
 
 BEFORE, AFTER = "before/", "after/"  # prefixes of the names of the nodes added here
 SQUASHING = ("Softmax", "Sigmoid")  # operators that turn logits into probabilities
@@ -23,7 +24,7 @@ _RED_LAST = np.array([2, 1, 0], dtype=np.int64)
 
 
 def assemble(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -> onnx.ModelProto:
-    """Put normalisation before a network and a calibrated softmax behind it.
+    """Put normalisation before a network, a calibrated softmax and, of a face head, a sigmoid behind it.
 
     The uint8 tensor is transposed first and scaled in NCHW: the other way round onnxruntime loses its layout fusion and
     a small network's latency doubles.
@@ -34,14 +35,19 @@ def assemble(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -
         temperature: Divisor of the logits, above 0.
 
     Returns:
-        From uint8 RGB `image [N, height, width, 3]` to float32 `probabilities [N, C]` and, where `add_evidence` can,
-        `evidence [N, h, w]`.
+        From uint8 RGB `image [N, height, width, 3]` to float32 `probabilities [N, C]`, of a network with a face head
+        `faces [N, h, w]`, and, where `add_evidence` can, `evidence [N, h, w]`.
+
+    Raises:
+        ConversionError: The graph lacks the answers of the source's face head.
     """
     num_labels = len(source.labels)
     single = num_labels == 2 and _num_outputs(graph) == 1
     is_logits = _uncover_logits(graph) if source.head == "probabilities" else True
     before = _before(source.preprocessing)
     after = _after(num_labels, single=single, is_logits=is_logits, temperature=temperature)
+    if source.has_faces:
+        _add_faces(after, face_cells(graph))
     slim: onnx.ModelProto = onnxslim.slim(_join(before, graph, after))
     for number, node in enumerate(slim.graph.node):
         node.name = node.name or f"net/{node.op_type} {number}"  # by which quantisation tells nodes apart
@@ -53,12 +59,13 @@ def assemble(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -
 
 
 def _join(before: onnx.GraphProto, network: onnx.ModelProto, after: onnx.GraphProto) -> onnx.ModelProto:
-    """Feed each graph's first output to the next graph's first input."""
+    """Feed each graph's first outputs to the next graph's inputs, in their order."""
     versions = {"opset_imports": network.opset_import, "ir_version": network.ir_version}
     joined = helper.make_model(before, **versions)
     for part in (compose.add_prefix(network, "net/"), helper.make_model(after, **versions)):
-        link = joined.graph.output[0].name, part.graph.input[0].name
-        joined = compose.merge_models(joined, part, [link], outputs=[part.graph.output[0].name])
+        links = [(end.name, start.name) for end, start in zip(joined.graph.output, part.graph.input, strict=False)]
+        outputs = [output.name for output in part.graph.output[: len(after.input)]]
+        joined = compose.merge_models(joined, part, links, outputs=outputs)
     return joined
 
 
@@ -123,6 +130,14 @@ def _after(num_labels: int, *, single: bool, is_logits: bool, temperature: float
         [helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["batch", num_labels])],
         builder.constants,
     )
+
+
+def _add_faces(after: onnx.GraphProto, cells: tuple[int, int]) -> None:
+    """Let the graph behind the network also turn the log-odds of a face into probabilities."""
+    after.node.append(helper.make_node("Sigmoid", [FACE_LOGITS], [FACES], name=AFTER + FACES))
+    shape: list[str | int | None] = ["batch", *cells]
+    after.input.append(helper.make_tensor_value_info(FACE_LOGITS, TensorProto.FLOAT, shape))
+    after.output.append(helper.make_tensor_value_info(FACES, TensorProto.FLOAT, shape))
 
 
 def _floats(values: float | list[float] | list[list[float]]) -> NDArray[np.float32]:

@@ -61,7 +61,7 @@ class Conversion:
 
     Attributes:
         graph: Graph from uint8 `image [N, H, W, 3]` to float32 `probabilities [N, C]` and, of some
-            networks, `evidence [N, h, w]`.
+            networks, `faces [N, h, w]` and `evidence [N, h, w]`.
         exporter: Name of the exporter that gave it.
         trials: Results of all exporters by name, as the manifest has them.
     """

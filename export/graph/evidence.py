@@ -1,4 +1,4 @@
-"""A class activation map as a second output, where a network ends in an average and linear layers.
+"""A class activation map as an output of its own, where a network ends in an average and linear layers.
 
 There the log-odds are a sum over cells of the photo. With features `f(cell)`, averaged, and a head of weights `w` and
 bias `b`,
@@ -23,6 +23,7 @@ from onnx import TensorProto, helper
 from aiface_runtime.manifest import EVIDENCE
 
 from .builder import GraphBuilder
+from .faces import face_head_nodes
 from .linear_head import LinearHead, find_linear_head, nodes_from_average
 
 PREFIX = "evidence/"  # of the names of the nodes added here
@@ -47,7 +48,7 @@ def margin_weights(num_outputs: int, ai_indices: Sequence[int]) -> NDArray[np.fl
 
 
 def add_evidence(graph: onnx.ModelProto, num_outputs: int, ai_indices: Sequence[int]) -> None:
-    """Give a graph its second output, float32 `evidence [N, h, w]` in logits, positive where a cell counts towards AI.
+    """Give a graph one more output, float32 `evidence [N, h, w]` in logits, positive where a cell counts towards AI.
 
     The mean over the cells and a constant, which `describe` returns, make the margin of `margin_weights`. Where the
     network does not end in an average and linear layers, the graph stays as it is.
@@ -81,10 +82,14 @@ def describe(graph: onnx.ModelProto, num_outputs: int, ai_indices: Sequence[int]
 
 
 def head_nodes(graph: onnx.ModelProto) -> list[str]:
-    """Return the names of the nodes from the average on, where there is evidence: in fewer bits it would not add up."""
-    if not any(output.name == EVIDENCE for output in graph.graph.output):
-        return []
-    return [node.name for node in nodes_from_average(graph)]
+    """Return the names of the heads' nodes that stay in float.
+
+    They are those from the average on, where there is evidence, which would not add up in fewer bits, and the face
+    head's.
+    """
+    has_evidence = any(output.name == EVIDENCE for output in graph.graph.output)
+    nodes = nodes_from_average(graph) if has_evidence else []
+    return [*(node.name for node in nodes), *face_head_nodes(graph)]
 
 
 def _input_size(graph: onnx.ModelProto) -> tuple[int, int]:

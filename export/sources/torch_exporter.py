@@ -11,7 +11,12 @@ from ..errors import ConversionError
 
 
 def by_dynamo(
-    network: torch.nn.Module, shape: Sequence[int], opset: int, *, argument: str | None = None
+    network: torch.nn.Module,
+    shape: Sequence[int],
+    opset: int,
+    *,
+    argument: str | None = None,
+    outputs: Sequence[str] | None = None,
 ) -> onnx.ModelProto:
     """Trace a network in evaluation mode, its batch size left open and its weights inside.
 
@@ -20,6 +25,7 @@ def by_dynamo(
         shape: Shape of one photo's pixels.
         opset: Version of the standard operators.
         argument: The input's name in the network's signature; None where that takes any (`*args`).
+        outputs: Names for the outputs; None for the exporter's own.
     """
     batch = {0: torch.export.Dim("batch")}
     device = next(network.parameters()).device
@@ -27,6 +33,7 @@ def by_dynamo(
         network,
         (torch.zeros(2, *shape, device=device),),  # two: a batch of one would be taken for a constant
         input_names=["pixels"],
+        output_names=outputs,
         dynamic_shapes={argument: batch} if argument else {"args": (batch,)},
         opset_version=opset,
         dynamo=True,

@@ -24,7 +24,7 @@ from aiface_runtime.images import ImageInput, load_rgb
 from .. import networks  # noqa: F401 which transformers' Auto classes then know
 from ..checkpoint_record import CheckpointRecord
 from ..errors import SourceError
-from ..source import Origin, Source, first_line
+from ..source import FACE_LOGITS, Answers, Origin, Source, first_line
 from .image_processor import ImageProcessor, preprocessing, read_processor
 from .labels import ai_labels, labels_of
 from .timm_transforms import is_timm, read_timm_processor, timm_preprocessing
@@ -50,15 +50,21 @@ class TransformersSource(Source):
 
     def probabilities(self, photos: Iterable[ImageInput]) -> NDArray[np.float32]:
         """Answer by transformers' image processor, its model and softmax, one photo at a time as a user would."""
-        rows = []
+        return self.answers(photos).probabilities
+
+    def answers(self, photos: Iterable[ImageInput]) -> Answers:
+        """Answer as `probabilities` does, with a sigmoid behind the face head."""
+        probabilities, faces = [], []
         with torch.inference_mode():
             for photo in photos:
-                features = self.processor(Image.fromarray(load_rgb(photo)), return_tensors="pt")
-                rows.append(self.model(**features).logits.softmax(-1)[0].numpy())
-        return np.stack(rows)
+                outputs = self.model(**self.processor(Image.fromarray(load_rgb(photo)), return_tensors="pt"))
+                probabilities.append(outputs.logits.softmax(-1)[0].numpy())
+                if self.has_faces:
+                    faces.append(outputs.face_logits.sigmoid()[0].numpy())
+        return Answers(np.stack(probabilities), np.stack(faces) if faces else None)
 
     def exporters(self) -> Mapping[str, Callable[[], onnx.ModelProto]]:
-        """Return optimum, then torch.onnx's dynamo exporter."""
+        """Return optimum, which refuses the networks of `aiface_export.networks`, then torch.onnx's dynamo exporter."""
         return {"optimum": self._by_optimum, "torch.onnx dynamo": self._by_dynamo}
 
     def _by_optimum(self) -> onnx.ModelProto:
@@ -77,7 +83,8 @@ class TransformersSource(Source):
 
     def _by_dynamo(self) -> onnx.ModelProto:
         shape = (3, self.preprocessing.height, self.preprocessing.width)
-        return by_dynamo(self.model, shape, OPSET, argument="pixel_values")
+        outputs = ["logits", FACE_LOGITS] if self.has_faces else None
+        return by_dynamo(self.model, shape, OPSET, argument="pixel_values", outputs=outputs)
 
 
 def read_transformers(folder: Path, ai_label: Sequence[str] = (), hub_id: str = "") -> TransformersSource:
@@ -117,6 +124,7 @@ def read_transformers(folder: Path, ai_label: Sequence[str] = (), hub_id: str = 
         reference="transformers image processor and model, float32, eager",
         record=_record(folder),
         evaluation=_evaluation(folder),
+        has_faces=getattr(model, "face_head", None) is not None,
         model=model,
         processor=processor,
     )

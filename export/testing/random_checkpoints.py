@@ -1,4 +1,4 @@
-"""The model hub's families of image classifiers with random weights, to test the exporter on.
+"""The model hub's families of image classifiers, and our own, with random weights, to test the exporter on.
 
 Random weights test a graph as well as trained ones if the network's answers differ from photo to photo; the last layer
 is therefore scaled until they do.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from ..checkpoint_record import CheckpointRecord, FaceThresholds
 from ..sources.torchvision_stub import declare_missing_names
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Family:
         processor_full: Arguments of the processor at full size.
         processor_small: Arguments of the processor that differ at the small size.
         labels: Names of the labels by output index.
+        faces: Thresholds of the face head; None where there is none.
     """
 
     model: str
@@ -47,6 +49,7 @@ class Family:
     processor_full: Mapping[str, Any]
     processor_small: Mapping[str, Any]
     labels: Mapping[int, str] = field(default_factory=lambda: _REAL_AI)
+    faces: FaceThresholds | None = None
 
 
 def _square(side: int) -> dict[str, int]:
@@ -178,6 +181,33 @@ FAMILIES: dict[str, Family] = {
     ),
 }
 
+_FACES = FaceThresholds(present_from=0.5, cell_from=0.4, small_below=0.1, fitted_on="nothing: random weights")
+OWN_FAMILIES: dict[str, Family] = {  # of `aiface_export.networks`, with a face head
+    "efficientnet_lite": Family(
+        "EfficientNetLite",
+        "ViTImageProcessor",
+        {"variant": "lite0", "image_size": 224, "has_face_head": True},
+        {"image_size": 96},
+        {"size": _square(224), "resample": _BICUBIC, **_IMAGENET},
+        {"size": _square(96)},
+        faces=_FACES,
+    ),
+    "clip_blocks": Family(
+        "ClipBlocks",
+        "CLIPImageProcessor",
+        {"vision": {"patch_size": 16, "num_hidden_layers": 10}, "face_block": 9},
+        {
+            "vision": {**_VIT_TINY, "patch_size": 16, "num_hidden_layers": 3},
+            "class_blocks": (1, 3),
+            "patch_blocks": (2,),
+            "face_block": 2,
+        },
+        {"size": {"shortest_edge": 224}, "crop_size": _square(224), "resample": _BICUBIC},
+        {"size": {"shortest_edge": 64}, "crop_size": _square(64)},
+        faces=_FACES,
+    ),
+}
+
 
 def save_family(
     name: str, folder: Path, *, small: bool = False, seed: int = 0, pictures: Sequence[Image.Image] = ()
@@ -185,7 +215,7 @@ def save_family(
     """Save a checkpoint of a family with random weights, as its users have it.
 
     Args:
-        name: Name of the family, a key of `FAMILIES`.
+        name: Name of the family, a key of `FAMILIES` or `OWN_FAMILIES`.
         folder: Folder to write.
         small: Whether to save the size for tests, in place of the size that people use.
         seed: Random seed of the weights.
@@ -198,17 +228,21 @@ def save_family(
     import torch
     import transformers
 
-    family = FAMILIES[name]
+    from .. import networks
+
+    family, home = (OWN_FAMILIES[name], networks) if name in OWN_FAMILIES else (FAMILIES[name], transformers)
     torch.manual_seed(seed)
     arguments = {**family.full, **(family.small if small else {})}
     labels = {"id2label": dict(family.labels), "label2id": {label: index for index, label in family.labels.items()}}
-    config = getattr(transformers, f"{family.model}Config")(**arguments, **labels)
-    model: PreTrainedModel = getattr(transformers, f"{family.model}ForImageClassification")(config)
+    config = getattr(home, f"{family.model}Config")(**arguments, **labels)
+    model: PreTrainedModel = getattr(home, f"{family.model}ForImageClassification")(config)
     arguments = {**family.processor_full, **(family.processor_small if small else {})}
     processor: ImageProcessor = getattr(transformers, family.processor)(**arguments)
     _spread_answers(model, processor, pictures or smooth_pictures())
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    if family.faces:
+        CheckpointRecord(faces=family.faces).write(folder)
     return folder
 
 
@@ -223,7 +257,9 @@ def _spread_answers(model: PreTrainedModel, processor: ImageProcessor, pictures:
     import torch
 
     pixels = processor(list(pictures), return_tensors="pt")["pixel_values"]
-    last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
+    face_head = getattr(model, "face_head", None)
+    linear = (module for module in model.modules() if isinstance(module, torch.nn.Linear) and module is not face_head)
+    *_, last = linear
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -232,3 +268,6 @@ def _spread_answers(model: PreTrainedModel, processor: ImageProcessor, pictures:
         model.train(False)
         last.weight.div_(model(pixels).logits.std(0).mean())
         last.bias.sub_(model(pixels).logits.mean(0))
+        if face_head is not None:
+            face_head.weight.div_(model(pixels).face_logits.std())
+            face_head.bias.sub_(model(pixels).face_logits.amax(dim=(1, 2)).median())  # half the pictures have a face

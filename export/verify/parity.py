@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from aiface_evaluation.types import Scores
 from aiface_evaluation.write_model import write_model
 from aiface_runtime import Classifier
+from aiface_runtime.engine import Engine
 from aiface_runtime.images import ImageInput, load_rgb
+from aiface_runtime.preprocess import preprocess
 
 from ..errors import ParityError
 from ..graph.evidence import margin_weights
 from ..options import PRODUCER
 
-TOLERANCE = 1e-4  # on each probability
+TOLERANCE = 1e-4  # on each probability, those of faces among them
 BATCH_SIZES = (1, 2, 7)  # none of them is known to an exporter
 BATCH_TOLERANCE = 1e-5  # on each probability of the same photo in another batch
 VARIANT_BATCH_TOLERANCE = 1e-3  # the same in fp16, whose numbers are 5e-4 apart: sums in another order round otherwise
@@ -41,12 +43,14 @@ class Original:
         description: Description of the photos, for the record.
         probabilities: float64 `[N, C]`, its answers.
         reference: Framework that computed them, and its version.
+        faces: float32 `[N, h, w]`, its face maps, 0 to 1; None of a network without face head.
     """
 
     photos: Sequence[ImageInput]
     description: str
     probabilities: Scores
     reference: str
+    faces: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,9 @@ class Parity:
         batch_difference: Largest difference of any probability between batches of `BATCH_SIZES`.
         evidence_difference: Largest difference between the log-odds and what the evidence adds up to, in units of the
             photo's largest contribution, at least 1; None where the file gives no evidence.
+        faces_difference: Largest difference of any cell's probability of a face; None without face map.
+        face_agreement: Share of photos of which both say that there is a face, or that there is none, 0 to 1; None
+            without face map.
     """
 
     reference: str
@@ -73,11 +80,14 @@ class Parity:
     label_agreement: float
     batch_difference: float
     evidence_difference: float | None = None
+    faces_difference: float | None = None
+    face_agreement: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give `parity` as the manifest has it."""
         evidence = {"evidence_difference": self.evidence_difference, "evidence_tolerance": EVIDENCE_TOLERANCE}
-        return {
+        faces = {"faces_difference": self.faces_difference, "face_agreement": self.face_agreement}
+        document: dict[str, Any] = {
             "reference": self.reference,
             "photos": self.photos,
             "images": self.images,
@@ -88,7 +98,9 @@ class Parity:
             "batch_sizes": list(BATCH_SIZES),
             "batch_difference": self.batch_difference,
             "batch_tolerance": BATCH_TOLERANCE,
-        } | ({} if self.evidence_difference is None else evidence)
+        }
+        document |= {} if self.evidence_difference is None else evidence
+        return document | ({} if self.faces_difference is None else faces)
 
 
 def verify(graph: onnx.ModelProto, manifest: Mapping[str, Any], original: Original, folder: Path) -> Parity:
@@ -119,6 +131,7 @@ def compare(file: Path, original: Original) -> Parity:
         evidence_difference = (
             _evidence_difference(classifier, original.photos) if classifier.manifest.evidence else None
         )
+    faces_difference, face_agreement = _compare_faces(file, original)
     difference = np.abs(actual - original.probabilities)
     return Parity(
         reference=original.reference,
@@ -129,6 +142,8 @@ def compare(file: Path, original: Original) -> Parity:
         label_agreement=float((actual.argmax(1) == original.probabilities.argmax(1)).mean()),
         batch_difference=float(np.ptp(by_batch_size, axis=0).max()),
         evidence_difference=evidence_difference,
+        faces_difference=faces_difference,
+        face_agreement=face_agreement,
     )
 
 
@@ -137,6 +152,24 @@ def _probabilities(classifier: Classifier, photos: Sequence[ImageInput], batch_s
     decoded = (load_rgb(photo) for photo in photos)
     predictions = classifier.predict_many(decoded, batch_size=batch_size, on_error="raise")
     return np.array([list(prediction.scores.values()) for prediction in predictions], dtype=np.float64)
+
+
+def _compare_faces(file: Path, original: Original) -> tuple[float | None, float | None]:
+    """Give the largest difference of a cell, and the share of photos of which both say the same of a face."""
+    if original.faces is None or (engine := Engine(file, "cpu")).manifest.faces is None:
+        return None, None
+    pixels = [preprocess(load_rgb(photo), engine.manifest.steps) for photo in original.photos]
+    starts, size = range(0, len(pixels), max(BATCH_SIZES)), max(BATCH_SIZES)
+    actual = np.concatenate([engine.run(np.stack(pixels[start : start + size])).faces for start in starts])
+    present_from = engine.manifest.faces.present_from
+    agrees = has_face(actual, present_from) == has_face(original.faces, present_from)
+    return float(np.abs(actual - original.faces).max()), float(agrees.mean())
+
+
+def has_face(faces: NDArray[np.floating], present_from: float) -> NDArray[np.bool_]:
+    """Say of face maps `[N, h, w]` whether there is a face, bool `[N]`, as the runtime does."""
+    present: NDArray[np.bool_] = faces.max(axis=(1, 2)) >= present_from
+    return present
 
 
 def _evidence_difference(classifier: Classifier, photos: Sequence[ImageInput]) -> float:
@@ -159,7 +192,7 @@ def check_parity(parity: Parity, name: str) -> None:
 
     Raises:
         ParityError: A probability differs by more than `TOLERANCE`, a label differs, a photo's answer depends on the
-            batch that it comes in, or its evidence does not add up to it.
+            batch that it comes in, its evidence does not add up to it, or its face map differs.
     """
     # not (… <= …) so that NaN fails too
     if not (parity.max_difference <= TOLERANCE and parity.label_agreement == 1.0):
@@ -169,6 +202,11 @@ def check_parity(parity: Parity, name: str) -> None:
             f"{parity.label_agreement:.1%}; nothing was written"
         )
     check_consistency(parity, name)
+    if parity.faces_difference is not None and not parity.faces_difference <= TOLERANCE:
+        raise ParityError(
+            f"{name}: the converted graph does not give the original's face maps on {parity.images} photos: largest "
+            f"difference {parity.faces_difference:.2g} (at most {TOLERANCE:g}); nothing was written"
+        )
 
 
 def check_consistency(parity: Parity, name: str, tolerance: float = BATCH_TOLERANCE) -> None:

@@ -56,7 +56,8 @@ class Candidate:
         """Say whether it loses no more than is allowed."""
         auc, auc_of_fp32 = self.metrics.auc, fp32.metrics.auc
         auc_holds = auc is None or auc_of_fp32 is None or auc >= auc_of_fp32 - MAX_AUC_FALL
-        return auc_holds and self.metrics.label_agreement >= MIN_AGREEMENT
+        faces_hold = self.metrics.face_agreement is None or self.metrics.face_agreement >= MIN_AGREEMENT
+        return auc_holds and faces_hold and self.metrics.label_agreement >= MIN_AGREEMENT
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,10 @@ def _check_requested(
 
 def _refusal(name: str, metrics: VariantMetrics, fp32: VariantMetrics) -> str:
     auc = "AUC not measured" if metrics.auc is None else f"AUC {metrics.auc:.4f} against {fp32.auc:.4f} of fp32"
+    faces = "" if metrics.face_agreement is None else f", faces found in the same {metrics.face_agreement:.1%}"
     return (
         f"{name} loses too much on {metrics.images} held-out photos: labels equal "
-        f"{metrics.label_agreement:.1%} (at least {MIN_AGREEMENT:.0%}), {auc} (may fall by "
+        f"{metrics.label_agreement:.1%}{faces} (at least {MIN_AGREEMENT:.0%}), {auc} (may fall by "
         f"{MAX_AUC_FALL:g}); nothing was written; give --images more like what it will judge, or use "
         "--precision fp32 or auto"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -17,12 +17,13 @@ from sklearn.metrics import roc_auc_score
 from aiface_evaluation.records.json_record import JsonRecord
 from aiface_evaluation.types import Scores
 from aiface_runtime.cpu_limits import usable_cores
-from aiface_runtime.manifest import IMAGE, PROBABILITIES
+from aiface_runtime.manifest import FACES, IMAGE, PROBABILITIES
 
 from ..graph.convert import quiet
 from ..graph.quantize import METHODS, Method, to_fp16, to_int8, write_ranges
 from ..graph.session import open_session
 from ..options import VariantName
+from .parity import has_face
 
 _BATCH = 16
 _Errors: TypeAlias = dict[tuple[Method, int], float]  # mean absolute difference, by method and bits
@@ -40,6 +41,8 @@ class VariantMetrics(JsonRecord):
         auc: Area under the ROC curve of P(AI), 0 to 1; None where labels are not known.
         auc_of_original: Area under the ROC curve of the original's P(AI); None where labels are not known.
         auc_not_measured: Reason why labels are not known; None where they are.
+        face_agreement: Share of photos of which both say that there is a face, or that there is none, 0 to 1; None
+            without face map.
     """
 
     images: int
@@ -49,6 +52,7 @@ class VariantMetrics(JsonRecord):
     auc: float | None
     auc_of_original: float | None
     auc_not_measured: str | None = None
+    face_agreement: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,8 @@ class VariantEvaluator:
         ai_indices: Columns of the labels that mean AI-generated.
         targets: int `[N]`, 1 for AI; None where labels are not known.
         unlabelled_reason: Reason why labels are not known; empty where they are.
+        faces: float32 `[N, h, w]`, the original's face maps, 0 to 1; None of a network without face head.
+        present_from: Probability of the likeliest cell from which on there is a face.
     """
 
     pixels: NDArray[np.uint8]
@@ -86,10 +92,16 @@ class VariantEvaluator:
     ai_indices: Sequence[int]
     targets: NDArray[np.int_] | None
     unlabelled_reason: str = ""
+    faces: NDArray[np.float32] | None = None
+    present_from: float = 0.0
 
     def measure(self, graph: onnx.ModelProto) -> VariantMetrics:
         """Compare a graph's answers to the held-out photos with the original's."""
-        return self.metrics(probabilities_of(graph, self.pixels))
+        if self.faces is None:
+            return self.metrics(probabilities_of(graph, self.pixels))
+        probabilities, faces = _outputs_of(graph, self.pixels, (PROBABILITIES, FACES))
+        agrees = has_face(faces, self.present_from) == has_face(self.faces, self.present_from)
+        return replace(self.metrics(probabilities), face_agreement=float(agrees.mean()))
 
     def metrics(self, probabilities: Scores) -> VariantMetrics:
         """Compare probabilities, float64 `[N, C]`, with the original's; a photo that has one not finite disagrees."""
@@ -228,6 +240,11 @@ def mean_error(graph: onnx.ModelProto, pixels: NDArray[np.uint8], expected: Scor
 
 def probabilities_of(graph: onnx.ModelProto, pixels: NDArray[np.uint8]) -> Scores:
     """Run a graph on uint8 `[N, height, width, 3]`: float64 `[N, C]`."""
+    return _outputs_of(graph, pixels, (PROBABILITIES,))[0]
+
+
+def _outputs_of(graph: onnx.ModelProto, pixels: NDArray[np.uint8], names: Sequence[str]) -> list[Scores]:
+    """Run a graph on uint8 `[N, height, width, 3]`: float64 `[N, …]` for each name."""
     session = open_session(graph, usable_cores())
-    batches = [session.run([PROBABILITIES], {IMAGE: pixels[n : n + _BATCH]})[0] for n in range(0, len(pixels), _BATCH)]
-    return np.concatenate(batches).astype(np.float64)
+    batches = [session.run(names, {IMAGE: pixels[n : n + _BATCH]}) for n in range(0, len(pixels), _BATCH)]
+    return [np.concatenate(parts).astype(np.float64) for parts in zip(*batches, strict=True)]
