@@ -24,7 +24,7 @@ def face_answer(
 
     Args:
         faces: float32 `[h, w]`, how likely a face lies in each cell, 0 to 1; None of a model that does not say.
-        thresholds: Its thresholds; None of such a model.
+        thresholds: Size and thresholds of the map; None of such a model.
 
     Returns:
         How likely there is a face, 0 to 1, None where the model does not say; and `no_face`, or any of the others.

@@ -58,8 +58,8 @@ class Prediction:
         model: Name and version of the model that answered.
         device: Name of the device that it ran on.
         fallback: Reason why `device="auto"` passed over a better device; None when it did not.
-        face_probability: How likely there is a face in what the model sees, 0 to 1: a face that a centre crop cuts off
-            is not seen. None of a model that does not say.
+        face_probability: Probability that there is a face in what the model sees, 0 to 1, of the likeliest cell; what
+            a centre crop cuts off is not seen. None of a model that does not say.
         warnings: Names of `PhotoWarning`, in its order; none of a model that does not look for faces.
     """
 

@@ -30,7 +30,7 @@ def red_model(
         file: File to write.
         promised: Whether the manifest says that the graph has evidence.
         returned: Whether the graph has it.
-        faces: What the manifest says of its face map, which is how green the cells are.
+        faces: Size and thresholds of the face map, which is how green the cells are, for the manifest.
         returns_faces: Whether the graph has one.
     """
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: no model can be built to explain")

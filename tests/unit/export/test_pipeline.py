@@ -46,8 +46,8 @@ def test_the_file_answers_like_the_source_and_says_what_it_is(tmp_path: Path, po
     assert answer.model == "other@7"
     assert document == json.loads(json.dumps(exported.manifest))
     assert document.keys() == {
-        *("schema", "name", "version", "labels", "ai_labels", "input", "operating_points", "evidence", "calibration"),
-        *("evaluation", "training", "source", "export", "licence", "limits", "parity"),
+        *("schema", "name", "version", "labels", "ai_labels", "input", "operating_points", "evidence", "faces"),
+        *("calibration", "evaluation", "training", "source", "export", "licence", "limits", "parity"),
     }
     assert document["export"].keys() == {"exporter", "trials", "opset", "versions", "command", "precision"}
     assert document["export"]["precision"].keys() == {"requested", "chosen", "gate", "candidates", "held_out"}
