@@ -7,6 +7,7 @@ users' photos are of any.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,7 @@ def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Pro
     opened = [from_checkpoint(folder) for folder in folders]
     model, processor = opened[0]
     model.load_state_dict(_average(folders, [other.state_dict() for other, _ in opened]))
+    shutil.copytree(folders[0], output, dirs_exist_ok=True)  # with what else lies there, adapters for instance
     model.save_pretrained(output)
     processor.save_pretrained(output)
     record = CheckpointRecord.read(folders[0])

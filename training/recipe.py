@@ -37,10 +37,6 @@ class BaseRecipe(BaseModel):
     Attributes:
         image_size: Side of the network's square input in use, in pixels; the examples have the augmentation's `size`,
             by default the same.
-        samples: Number of examples that the network sees in all, balanced by source.
-        batch_size: Examples a step; at most `samples`.
-        learning_rate: Peak of the schedule, above 0.
-        evaluations: Number of times that val is measured during the run; the best state is kept.
         bf16: Whether to compute in bfloat16 (weights stay float32), where the device has it.
         seed: Random seed of everything.
         licence: Licence of the network that comes out.
@@ -51,15 +47,31 @@ class BaseRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     image_size: PositiveInt
-    samples: PositiveInt
-    batch_size: PositiveInt
-    learning_rate: PositiveFloat
-    evaluations: PositiveInt
     bf16: bool
     seed: Annotated[int, Field(ge=0)]
     licence: str
     limits: str
     augmentation: Augmentation
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what shapes the run, without the texts, for its record."""
+        return self.model_dump(mode="json", exclude={"licence", "limits"})
+
+
+class ExamplesRecipe(BaseRecipe):
+    """What recipes have in common whose network sees examples drawn anew, and is measured on val on its way.
+
+    Attributes:
+        samples: Number of examples that the network sees in all, balanced by source.
+        batch_size: Examples a step; at most `samples`.
+        learning_rate: Peak of the schedule, above 0.
+        evaluations: Number of times that val is measured during the run; the best state is kept.
+    """
+
+    samples: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    evaluations: PositiveInt
 
     @model_validator(mode="after")
     def _has_a_batch(self) -> Self:
@@ -67,12 +79,8 @@ class BaseRecipe(BaseModel):
             raise ValueError(f"{self.samples} samples are less than one batch of {self.batch_size}")
         return self
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what shapes the run, without the texts, for its record."""
-        return self.model_dump(mode="json", exclude={"licence", "limits"})
 
-
-class FinetuneRecipe(BaseRecipe):
+class FinetuneRecipe(ExamplesRecipe):
     """How a pretrained network is fine-tuned: AdamW with warm-up and a cosine schedule.
 
     Attributes:
@@ -92,7 +100,7 @@ class FinetuneRecipe(BaseRecipe):
     cutmix: Share
 
 
-class ReferenceRecipe(BaseRecipe):
+class ReferenceRecipe(ExamplesRecipe):
     """How the reference ResNet is trained from random weights: Adam at a constant rate.
 
     Attributes:

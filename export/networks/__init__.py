@@ -7,11 +7,14 @@ from transformers import AutoConfig, AutoModelForImageClassification
 from .clip_blocks import ClipBlocksConfig, ClipBlocksForImageClassification
 from .efficientnet_lite import EfficientNetLiteConfig, EfficientNetLiteForImageClassification
 
+OwnNetwork = EfficientNetLiteForImageClassification | ClipBlocksForImageClassification
+
 __all__ = [
     "ClipBlocksConfig",
     "ClipBlocksForImageClassification",
     "EfficientNetLiteConfig",
     "EfficientNetLiteForImageClassification",
+    "OwnNetwork",
 ]
 
 for _config, _network in (

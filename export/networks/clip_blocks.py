@@ -64,7 +64,7 @@ class ClipBlocksForImageClassification(PreTrainedModel):  # type: ignore[no-unty
         self.clip.post_layernorm = nn.Identity()  # type: ignore[assignment] # of the whole tower's end
         tokens = len(config.class_blocks) + len(config.patch_blocks)
         self.classifier = nn.Linear(tokens * vision.hidden_size, config.num_labels)
-        self.face_head = nn.Linear(vision.hidden_size, 1) if config.face_block else None
+        self.face_head = nn.Conv2d(vision.hidden_size, 1, 1) if config.face_block else None
         self.post_init()  # type: ignore[no-untyped-call]
 
     def blocks(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -81,8 +81,15 @@ class ClipBlocksForImageClassification(PreTrainedModel):  # type: ignore[no-unty
     def forward(self, pixel_values: torch.Tensor) -> CellsOutput:
         """Answer for float32 `[N, 3, image_size, image_size]`."""
         blocks = self.blocks(pixel_values)
-        faces = None
-        if self.face_head is not None:
-            side = round((blocks[0].shape[1] - 1) ** 0.5)
-            faces = self.face_head(blocks[self.config.face_block][:, 1:]).reshape(-1, side, side)
+        faces = None if self.face_head is None else self.face_head(self._patches(blocks))[:, 0]
         return CellsOutput(logits=self.classifier(self.features(blocks)), face_logits=faces)
+
+    def cells(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Return what the face head sees, float32 `[N, hidden_size, h, w]`."""
+        return self._patches(self.blocks(pixel_values))
+
+    def _patches(self, blocks: Sequence[torch.Tensor]) -> torch.Tensor:
+        patches = blocks[self.config.face_block][:, 1:]
+        side = round(patches.shape[1] ** 0.5)
+        cells: torch.Tensor = patches.transpose(1, 2).reshape(len(patches), -1, side, side)
+        return cells

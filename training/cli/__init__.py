@@ -11,9 +11,31 @@ from aiface_evaluation.errors import DataError
 from aiface_export.errors import ExportError
 from aiface_runtime.errors import AifaceError
 
-from . import autoencoder, calibrate, evaluate, finetune, reconstructions, reference_resnet, shortcuts
+from . import (
+    autoencoder,
+    calibrate,
+    distil,
+    evaluate,
+    face_head,
+    finetune,
+    reconstructions,
+    reference_resnet,
+    shortcuts,
+    teacher,
+)
 
-_COMMANDS = (finetune, reference_resnet, autoencoder, reconstructions, calibrate, evaluate, shortcuts)
+_COMMANDS = (
+    finetune,
+    teacher,
+    distil,
+    face_head,
+    reference_resnet,
+    autoencoder,
+    reconstructions,
+    calibrate,
+    evaluate,
+    shortcuts,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

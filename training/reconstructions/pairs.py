@@ -172,13 +172,10 @@ class _Pair:
     @classmethod
     def of(cls, sample: Sample, number: str, size: int, folder: Path) -> Self:
         with Image.open(sample.path) as opened:
-            is_jpeg = isinstance(opened, JpegImagePlugin.JpegImageFile)
-            sampling = JpegImagePlugin.get_sampling(opened)
-            options = (
-                {"format": "JPEG", "qtables": opened.quantization, "subsampling": max(0, sampling)}
-                if is_jpeg
-                else {"format": "PNG", "compress_level": 1}
-            )
+            options: dict[str, Any] = {"format": "PNG", "compress_level": 1}
+            if isinstance(opened, JpegImagePlugin.JpegImageFile):
+                sampling = max(0, JpegImagePlugin.get_sampling(opened))
+                options = {"format": "JPEG", "qtables": opened.quantization, "subsampling": sampling}
         photo = _cut(Image.fromarray(load_rgb(sample.path)), size)
         return cls(photo=photo, stem=folder / f"{number}-{sample.path.stem}", options=options)
 

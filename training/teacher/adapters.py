@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
-from transformers import PreTrainedModel
+
+from aiface_export.networks import ClipBlocksForImageClassification
 
 ADAPTERS = "adapters.safetensors"
 
@@ -33,6 +34,7 @@ class AdaptedLinear(nn.Module):
         self.lora_b = nn.Parameter(torch.zeros(base.out_features, rank))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the layer's output with the correction, `[…, out_features]`."""
         correction = functional.linear(functional.linear(x, self.lora_a), self.lora_b)
         adapted: torch.Tensor = self.base(x) + _SCALE * correction
         return adapted
@@ -44,8 +46,10 @@ class AdaptedLinear(nn.Module):
         return self.base
 
 
-def add_adapters(network: PreTrainedModel, blocks: Iterable[int], rank: int) -> dict[str, nn.Parameter]:
-    """Put adapters beside the attention and the perceptron of some blocks of a `ClipBlocksForImageClassification`.
+def add_adapters(
+    network: ClipBlocksForImageClassification, blocks: Iterable[int], rank: int
+) -> dict[str, nn.Parameter]:
+    """Put adapters beside the attention and the perceptron of some blocks of a network.
 
     Args:
         network: The network; changed in place.
@@ -63,7 +67,7 @@ def add_adapters(network: PreTrainedModel, blocks: Iterable[int], rank: int) -> 
     return {name: each for name, each in network.named_parameters() if name.endswith(("lora_a", "lora_b"))}
 
 
-def save_and_merge(network: PreTrainedModel, folder: Path) -> None:
+def save_and_merge(network: ClipBlocksForImageClassification, folder: Path) -> None:
     """Write the adapters in half precision, and merge what was written into the network's own layers."""
     adapters = {}
     for name, module in list(network.named_modules()):

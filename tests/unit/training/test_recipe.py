@@ -7,15 +7,22 @@ from pathlib import Path
 import pytest
 
 from aiface_evaluation.errors import DataError
+from aiface_training.distillation.recipe import StudentRecipe
 from aiface_training.recipe import RECIPES, BaseRecipe, FinetuneRecipe, ReferenceRecipe, load_recipe
+from aiface_training.teacher.recipe import TeacherRecipe
+
+_KINDS: dict[str, type[BaseRecipe]] = {
+    "reference_resnet": ReferenceRecipe,
+    "clip_teacher": TeacherRecipe,
+    "efficientnet_lite0": StudentRecipe,
+}
 
 
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.toml")), ids=lambda file: file.stem)
 def test_recipes_that_come_along_are_valid(file: Path) -> None:
-    recipe = load_recipe(file.stem, ReferenceRecipe if file.stem == "reference_resnet" else FinetuneRecipe)
-    assert isinstance(recipe, BaseRecipe)
+    recipe = load_recipe(file.stem, _KINDS.get(file.stem, FinetuneRecipe))
     assert recipe.image_size == 224
-    assert recipe.to_json().keys() >= {"samples", "augmentation"}
+    assert recipe.to_json().keys() >= {"seed", "augmentation"}
     assert "limits" not in recipe.to_json()
 
 
@@ -61,14 +68,16 @@ def test_a_wrong_value_names_file_and_field_in_one_line(change: str, says: str) 
 
 
 def test_what_is_no_recipe_says_so(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="give one of mobilenetv2, mobilenetv2_fine, reference_resnet, swin_tiny"):
+    with pytest.raises(
+        DataError, match="give one of clip_teacher, efficientnet_lite0, mobilenetv2, mobilenetv2_fine, reference_resnet"
+    ):
         load_recipe("nowhere", FinetuneRecipe)
     (tmp_path / "text.toml").write_text("not TOML")
     (tmp_path / "empty.toml").write_text("")
     (tmp_path / "latin.toml").write_bytes(b'licence = "\xe9"')
     for name, says in (
         ("text", "not TOML"),
-        ("empty", "image_size is missing; samples is missing"),
+        ("empty", "image_size is missing; bf16 is missing"),
         ("latin", "UTF-8"),
     ):
         with pytest.raises(DataError, match=says) as caught:

@@ -1,0 +1,117 @@
+"""Distillation: a small network learns the teacher's margin and features, of every view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from aiface_export.networks import EfficientNetLiteForImageClassification
+
+from ..checkpoint import ImageProcessor, has_bfloat16
+from ..data.store import ViewStore
+from ..loop import Batch
+from ..pixels import normaliser
+from ..standardised import StandardisedHead, soft_cross_entropy
+from .recipe import StudentRecipe
+
+_FITTED_ON = 4000  # views, to standardise features and to start the head
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lessons:
+    """What a student learns from.
+
+    Attributes:
+        store: Pixels, margins and features of the views, as `label_views` keeps them.
+        targets: `[views]`, 1 for AI.
+        weights: float64 `[views]`, chance of each view to be drawn; they sum to 1.
+    """
+
+    store: ViewStore
+    targets: NDArray[np.int_]
+    weights: NDArray[np.float64]
+
+    def draw(self, count: int, seed: Sequence[int]) -> list[int]:
+        """Draw views, as many AI as real ones in the long run."""
+        rng = np.random.default_rng(list(seed))
+        drawn: list[int] = rng.choice(len(self.weights), size=count, p=self.weights).tolist()
+        return drawn
+
+
+class Student(nn.Module):
+    """The network in training: its cells, a head on their means, and a projection to the teacher's features.
+
+    Args:
+        network: The network; its own classifier is not used until `finish`.
+        processor: Gives mean and deviation of its input.
+        lessons: What it learns from.
+    """
+
+    taught_mean: torch.Tensor
+    taught_deviation: torch.Tensor
+
+    def __init__(
+        self, network: EfficientNetLiteForImageClassification, processor: ImageProcessor, lessons: Lessons
+    ) -> None:
+        super().__init__()
+        self.network, self._normalise, self._lessons = network, normaliser(processor), lessons
+        indices = lessons.draw(_FITTED_ON, [0])
+        self.head = StandardisedHead(self._means(indices))
+        taught = lessons.store.rows("features", indices[:_FITTED_ON]).float()
+        self.register_buffer("taught_mean", taught.mean(0))
+        self.register_buffer("taught_deviation", taught.std(0).clamp_min(1e-3))
+        self.projection = nn.Linear(len(self.head.weight), taught.shape[1])
+
+    def start_head(self, inverse_penalty: float) -> None:
+        """Fit the head by logistic regression, so that the first steps do not spoil the layers below it."""
+        indices = self._lessons.draw(_FITTED_ON, [0])
+        targets = self._lessons.targets[indices]
+        self.head.fit(self._means(indices), targets, np.ones(len(indices)), inverse_penalty)
+
+    def loss(self, batch: Batch, recipe: StudentRecipe) -> torch.Tensor:
+        """Return the loss of a batch, float32: the teacher's probability, the label, and the teacher's features."""
+        means = self._cells(batch["pixels"]).mean(dim=(2, 3)).float()
+        margin = self.head(means)
+        softened = torch.sigmoid(batch["margins"] / recipe.temperature)
+        shares = recipe.teacher_share * softened + (1 - recipe.teacher_share) * batch["labels"]
+        shares = shares * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
+        taught = (batch["features"] - self.taught_mean) / self.taught_deviation
+        learned = self.projection(self.head.standardised(means))
+        return soft_cross_entropy(margin, shares) + recipe.feature_weight * functional.smooth_l1_loss(learned, taught)
+
+    def finish(self) -> None:
+        """Give the network's own classifier what the head learned."""
+        self.head.fold_into(self.network.classifier)
+
+    def _cells(self, pixels: torch.Tensor) -> torch.Tensor:
+        values = self._normalise(pixels).contiguous(memory_format=torch.channels_last)
+        return self.network.cells(values)
+
+    def _means(self, indices: Sequence[int]) -> torch.Tensor:
+        means = []
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+            for start in range(0, len(indices), 64):
+                pixels = self._lessons.store.rows("pixels", indices[start : start + 64])
+                means.append(self._cells(pixels).mean(dim=(2, 3)).float())
+        return torch.cat(means).clone()
+
+
+def batches(lessons: Lessons, recipe: StudentRecipe, start: int) -> Iterator[Batch]:
+    """Give the batches of a run from a step on: drawn by weight, half of them mirrored."""
+    for step in range(start, recipe.steps):
+        indices = lessons.draw(recipe.batch_size, [recipe.seed, step])
+        pixels = lessons.store.rows("pixels", indices)
+        mirrored = torch.from_numpy(np.random.default_rng([recipe.seed, step, 1]).random(len(indices)) < 0.5)
+        pixels[mirrored] = pixels[mirrored].flip(2)
+        yield {
+            "pixels": pixels,
+            "margins": lessons.store.rows("margins", indices),
+            "features": lessons.store.rows("features", indices).float(),
+            "labels": torch.from_numpy(lessons.targets[indices]).float(),
+        }

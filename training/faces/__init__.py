@@ -1,0 +1,1 @@
+"""The face head: whether a cell of the picture shows a face."""

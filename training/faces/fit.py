@@ -1,0 +1,196 @@
+"""A checkpoint with a face head → the same, its face head fitted.
+
+Only the head learns: a logistic regression of a cell's features on the share of it that a face covers. The network's
+answers stay what they were.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from aiface_evaluation.dataset import Sample, read_samples
+from aiface_evaluation.errors import DataError
+from aiface_evaluation.halves import half_of
+from aiface_evaluation.types import Progress
+from aiface_export.checkpoint_record import CheckpointRecord, FaceThresholds
+from aiface_export.networks import OwnNetwork
+from aiface_runtime.images import PHOTO_SUFFIXES
+
+from ..checkpoint import from_checkpoint, has_bfloat16
+from ..pixels import normaliser
+from .pictures import Boxes, Cuts, Picture, draw_cuts, read_boxes
+
+_PER_SOURCE = 20  # train photos; of each source all look alike
+_PHOTO_CUTS, _EMPTY_CUTS = 1, 24  # random cuts of a photo, and of a picture without a face
+_BATCH, _STEPS, _LEARNING_RATE, _WEIGHT_DECAY = 64, 1200, 3e-3, 1e-2
+_LOST = 0.003  # share of val photos whose face may be missed
+_CELL_FROM = 0.5
+_SMALL_BELOW = 0.03  # of the input's cells: a face less than about a sixth as wide as what the network sees
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cells:
+    """Features `[cuts, features, h, w]` float16 of cuts, and the share of each cell that is covered `[cuts, h, w]`."""
+
+    features: torch.Tensor
+    covered: torch.Tensor
+
+
+def fit_face_head(
+    checkpoint: Path,
+    data: Path,
+    output: Path,
+    progress: Progress,
+    *,
+    boxes: Path,
+    no_face: Path,
+    command: str = "",
+) -> FaceThresholds:
+    """Fit on train photos and half of the pictures without a face; choose the thresholds on val photos.
+
+    Args:
+        checkpoint: Folder of a network with a face head.
+        data: Path that `read_samples` accepts, with train and val photos.
+        output: The folder to write.
+        progress: Wraps an iterable to show how far it is.
+        boxes: Boxes of the faces, as `read_boxes` takes them, by paths relative to it.
+        no_face: Folder of pictures without a face; those that `half_of` calls held are left out.
+        command: Command line that the user typed, for the record.
+
+    Returns:
+        The thresholds.
+
+    Raises:
+        DataError: The checkpoint has no face head, or the pictures cannot be used.
+    """
+    network, processor = from_checkpoint(checkpoint)
+    if not isinstance(network, OwnNetwork) or network.face_head is None:
+        raise DataError(f"{checkpoint}: its network has no face head")
+    faces = read_boxes(boxes)
+    samples = read_samples(data)
+    photos = _photos([sample for sample in samples if sample.split == "train"], faces, boxes.parent)
+    val = _photos([sample for sample in samples if sample.split == "val"], faces, boxes.parent, per_source=None)
+    empty = [Picture(path, np.empty((0, 4))) for path in _half(no_face)]
+    if not (photos and val and empty):
+        raise DataError(f"{data}, {no_face}: photos with a box in train and val and pictures without a face are needed")
+    view = _Viewer(network, normaliser(processor), processor.crop_size["height"], progress)
+    rng = np.random.default_rng(0)
+    cuts = [(photos, draw_cuts(photos, _PHOTO_CUTS, rng)), (empty, draw_cuts(empty, _EMPTY_CUTS, rng))]
+    parts = [view.cells(Cuts(pictures, each, view.size, view.grid)) for pictures, each in cuts]
+    _fit(face_head(network), parts, rng)
+    present = view.probabilities(Cuts(val, draw_cuts(val, 0, rng), view.size, view.grid))
+    thresholds = FaceThresholds(
+        present_from=round(float(np.quantile(present, _LOST)), 4),
+        cell_from=_CELL_FROM,
+        small_below=_SMALL_BELOW,
+        fitted_on=f"{len(photos)} train photos and {len(empty)} pictures without a face; present_from on {len(val)} "
+        f"val photos, of which it loses {_LOST:.1%}",
+    )
+    shutil.copytree(checkpoint, output, dirs_exist_ok=True)  # with what else lies there, adapters for instance
+    network.save_pretrained(output)
+    record = CheckpointRecord.read(checkpoint)
+    training = {**record.training, "commands": [*record.training.get("commands", []), command]}
+    replace(record, training=training, faces=thresholds).write(output)
+    return thresholds
+
+
+def _photos(
+    samples: Sequence[Sample], faces: dict[str, Boxes], root: Path, per_source: int | None = _PER_SOURCE
+) -> list[Picture]:
+    """Take photos that have boxes, at most so many of a source."""
+    by_source: dict[str, list[Picture]] = {}
+    for sample in samples:
+        name = sample.path.relative_to(root).as_posix() if sample.path.is_relative_to(root) else sample.path.name
+        if name in faces:
+            by_source.setdefault(sample.source, []).append(Picture(sample.path, faces[name]))
+    return [picture for pictures in by_source.values() for picture in pictures[:per_source]]
+
+
+def _half(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
+    return [file for file in files if half_of(file.name) == "fitted"]
+
+
+class _Viewer:
+    """Shows cuts to a network.
+
+    Args:
+        network: The network.
+        normalise: Turns uint8 pixels into its input.
+        size: Side of its input, in pixels.
+        progress: Wraps an iterable to show how far it is.
+    """
+
+    def __init__(
+        self,
+        network: OwnNetwork,
+        normalise: Callable[[torch.Tensor], torch.Tensor],
+        size: int,
+        progress: Progress,
+    ) -> None:
+        network.train(False)
+        self._network, self._normalise, self.size, self._progress = network, normalise, size, progress
+        with torch.inference_mode():
+            self.grid = network.cells(torch.zeros(1, 3, size, size)).shape[-1]
+
+    def cells(self, cuts: Cuts) -> _Cells:
+        """Return what the face head sees of cuts, and what it is to say."""
+        features, covered = [], []
+        for pixels, shares in self._progress(DataLoader(cuts, batch_size=_BATCH, num_workers=1)):
+            features.append(self._features(pixels).half())
+            covered.append(shares)
+        return _Cells(features=torch.cat(features), covered=torch.cat(covered))
+
+    def probabilities(self, cuts: Cuts) -> NDArray[np.float32]:
+        """Return the probability of the likeliest cell of each cut, `[cuts]`."""
+        largest = []
+        for pixels, _ in self._progress(DataLoader(cuts, batch_size=_BATCH, num_workers=1)):
+            with torch.inference_mode():
+                largest.append(face_head(self._network)(self._features(pixels)).sigmoid().amax(dim=(1, 2, 3)))
+        probabilities: NDArray[np.float32] = torch.cat(largest).numpy()
+        return probabilities
+
+    def _features(self, pixels: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+            cells: torch.Tensor = self._network.cells(self._normalise(pixels))
+        return cells.float()
+
+
+def face_head(network: OwnNetwork) -> nn.Conv2d:
+    """Return the face head of a network that has one."""
+    if network.face_head is None:
+        raise ValueError("the network has no face head")
+    return network.face_head
+
+
+def _fit(head: nn.Conv2d, parts: Sequence[_Cells], rng: np.random.Generator) -> None:
+    """Fit the head; each batch has as many cuts of either part."""
+    sample = torch.cat([part.features[:: max(1, len(part.features) // 500)].float() for part in parts])
+    mean = sample.mean(dim=(0, 2, 3), keepdim=True)
+    deviation = sample.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-3)
+    fitted = nn.Conv2d(head.in_channels, 1, 1)
+    nn.init.zeros_(fitted.weight)
+    optimizer = torch.optim.AdamW(fitted.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS)
+    for _ in range(_STEPS):
+        drawn = [torch.from_numpy(rng.choice(len(part.features), _BATCH // 2)) for part in parts]
+        features = torch.cat([part.features[rows] for part, rows in zip(parts, drawn, strict=True)]).float()
+        covered = torch.cat([part.covered[rows] for part, rows in zip(parts, drawn, strict=True)])
+        logits = fitted((features - mean) / deviation)[:, 0]
+        optimizer.zero_grad()
+        functional.binary_cross_entropy_with_logits(logits, covered).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        rates.step()
+    parameters = fitted.state_dict()
+    weight = parameters["weight"] / deviation
+    head.load_state_dict({"weight": weight, "bias": parameters["bias"] - (weight * mean).sum()})
