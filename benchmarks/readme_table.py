@@ -7,14 +7,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from aiface_evaluation.names import DEFAULT
+from aiface_evaluation.names import DEFAULT, GENERATED
 from aiface_evaluation.records.results import ConditionResult, Evaluation, GroupMetrics
 
 from .page import Section, table
 
 _ROOT = Path(__file__).resolve().parents[1]
 EVALUATION, README = _ROOT / "docs/model/evaluation.json", Section(_ROOT / "README.md", "figures")
-_HEADLINE = "generated"  # the kind of AI photo in which nothing was photographed
 _HEADER = (
     *("split", "condition", "real", "AI", "AUC", "TPR at 1 % FPR"),
     *("real called AI", "AI called AI", "AI called real", "ECE"),
@@ -36,7 +35,7 @@ def tables(evaluation: Evaluation) -> str:
 
 
 def _row(split: str, condition: str, result: ConditionResult) -> tuple[str, ...]:
-    generated, overall = result.kinds[_HEADLINE], result.overall
+    generated, overall = result.kinds[GENERATED], result.overall
     auc, tpr, called_ai, called_real = _detection(generated)
     counts, fpr = (str(overall.n_real), str(generated.n)), f"{overall.points[DEFAULT].fpr:.1%}"
     return (split, condition, *counts, auc, tpr, fpr, called_ai, called_real, f"{result.ece:.3f}")
@@ -45,7 +44,7 @@ def _row(split: str, condition: str, result: ConditionResult) -> tuple[str, ...]
 def _others(results: Mapping[str, ConditionResult]) -> Iterator[tuple[str, ...]]:
     for split, result in results.items():
         for kind, group in result.kinds.items():
-            if kind != _HEADLINE:
+            if kind != GENERATED:
                 yield (kind, split, str(group.n), *_detection(group))
 
 

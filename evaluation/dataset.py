@@ -30,6 +30,7 @@ class Sample:
         original: The real photo that a reconstruction was made of; None for every other photo.
         kind: Kind of an AI photo, `generated`, `edit` or `swap` for instance; empty for a real photo or
             where the data does not say.
+        delivery: Name of the part of the data that the photo came with; empty where the data has no parts.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Sample:
     split: str = ""
     original: Path | None = None
     kind: str = ""
+    delivery: str = ""
 
     @property
     def target(self) -> int:
@@ -49,10 +51,10 @@ class Sample:
 def read_samples(data: Path) -> list[Sample]:
     """Read a manifest (CSV), a folder that has a `manifest.csv`, or folders named after the labels.
 
-    A manifest has columns `path` (relative to itself) and `label`, and may have `split`, `source`, `generator`, `kind`
-    and `original` (the real photo that a reconstruction was made of, relative to the manifest too); other columns do
-    not matter. In a plain folder the nearest parent named real, human, ai or fake is the label, one named train, val or
-    test the split.
+    A manifest has columns `path` (relative to itself) and `label`, and may have `split`, `source`, `generator`, `kind`,
+    `delivery` and `original` (the real photo that a reconstruction was made of, relative to the manifest too); other
+    columns do not matter. In a plain folder the nearest parent named real, human, ai or fake is the label, one named
+    train, val or test the split.
 
     Raises:
         DataError: There is nothing usable at `data`; the message says what was expected.
@@ -89,7 +91,9 @@ def _from_row(manifest: Path, row: Mapping[str, str], line: int) -> Sample:
     original = manifest.parent / row["original"] if row.get("original") else None
     source, generator = row.get("source") or label, row.get("generator", "")
     kind = row.get("kind", "") if label == "ai" else ""
-    return Sample(manifest.parent / row["path"], label, source, generator, split, original, kind)
+    return Sample(
+        manifest.parent / row["path"], label, source, generator, split, original, kind, row.get("delivery", "")
+    )
 
 
 def _from_folders(root: Path) -> Iterator[Sample]:

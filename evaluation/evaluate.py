@@ -15,27 +15,17 @@ from aiface_runtime import Classifier
 from aiface_runtime.errors import InputError
 from aiface_runtime.manifest import OperatingPoint
 
-from .calibration import expected_calibration_error, reliability
+from .condition_metrics import condition_result
 from .conditions import CONDITIONS, RESAVED, views
 from .dataset import Sample
 from .decodable import DecodablePhotos, decodable
 from .errors import DataError
 from .image_stats import IMAGE_STATS
-from .metrics import binary_metrics, by_quartile, intervals, rates_at_points, roc, share_interval, verdict_shares
+from .metrics import by_quartile
 from .names import ALL, DEFAULT, LABELS, SPLITS
 from .parallel import ahead
 from .records.json_record import JsonRecord
-from .records.results import (
-    BinaryMetrics,
-    ConditionResult,
-    Evaluation,
-    GroupMetrics,
-    Movement,
-    OverallMetrics,
-    Resaved,
-    SplitResult,
-    Thresholds,
-)
+from .records.results import Evaluation, Movement, Resaved, SplitResult, Thresholds
 from .types import Progress, Scorer, Scores
 
 _MAX_RESAVED = 300  # photos of a split, evenly over it, are saved again: each is scored once more for every format
@@ -167,85 +157,6 @@ def _splits(samples: Sequence[Sample]) -> Iterator[tuple[str, NDArray[np.bool_]]
     names = np.array([sample.split or ALL for sample in samples])
     for split in sorted(set(names.tolist()), key=(*SPLITS, ALL).index):
         yield split, names == split
-
-
-def condition_result(
-    samples: Sequence[Sample], p_ai: Scores, points: Mapping[str, OperatingPoint], seen: Collection[str] = ()
-) -> ConditionResult:
-    """Measure one split in one condition, and in it every source and generator.
-
-    Args:
-        samples: N labelled photos, of both labels.
-        p_ai: float64 `[N]`.
-        points: The model's operating points by name, `balanced` among them.
-        seen: Sources that have photos in the train split too.
-    """
-    in_train = np.array([sample.source in seen for sample in samples])
-    target = np.array([sample.target for sample in samples])
-    generators = _groups([sample.generator if sample.target else "" for sample in samples], target, p_ai, points)
-    return ConditionResult(
-        overall=_overall(target, p_ai, points, [group.tpr_at_1_fpr for group in generators.values()]),
-        seen=_metrics_of(in_train, target, p_ai),
-        unseen=_metrics_of(~in_train, target, p_ai),
-        sources=_groups(_source_names(samples), target, p_ai, points),
-        generators=generators,
-        kinds=_groups([sample.kind for sample in samples], target, p_ai, points),
-        ece=expected_calibration_error(p_ai, target),
-        reliability=tuple((mean, share, int(photos)) for mean, share, photos in reliability(p_ai, target).tolist()),
-        roc=roc(target, p_ai),
-    )
-
-
-def _overall(
-    target: NDArray[np.int_], p_ai: Scores, points: Mapping[str, OperatingPoint], by_generator: Sequence[float]
-) -> OverallMetrics:
-    metrics = binary_metrics(target, p_ai)
-    return OverallMetrics(
-        **metrics.to_json(),
-        generators_tpr_at_1_fpr=float(np.mean(by_generator or [metrics.tpr_at_1_fpr])),
-        intervals=intervals(target, p_ai),
-        points=rates_at_points(target, p_ai, points),
-    )
-
-
-def _metrics_of(inside: NDArray[np.bool_], target: NDArray[np.int_], p_ai: Scores) -> BinaryMetrics | None:
-    return binary_metrics(target[inside], p_ai[inside]) if len(set(target[inside])) == len(LABELS) else None
-
-
-def _source_names(samples: Sequence[Sample]) -> list[str]:
-    """Name the sources, those that have photos of both labels as two."""
-    labels: dict[str, set[str]] = {}
-    for sample in samples:
-        labels.setdefault(sample.source, set()).add(sample.label)
-    return [
-        sample.source if len(labels[sample.source]) == 1 else f"{sample.source} ({sample.label})" for sample in samples
-    ]
-
-
-def _groups(
-    names: Sequence[str], target: NDArray[np.int_], p_ai: Scores, points: Mapping[str, OperatingPoint]
-) -> dict[str, GroupMetrics]:
-    of_photo = np.array(names)
-    return {name: _group(of_photo == name, target, p_ai, points) for name in sorted(set(names) - {""})}
-
-
-def _group(
-    inside: NDArray[np.bool_], target: NDArray[np.int_], p_ai: Scores, points: Mapping[str, OperatingPoint]
-) -> GroupMetrics:
-    label, own = target[inside][0], p_ai[inside]
-    against = inside | (target != label)
-    metrics = binary_metrics(target[against], p_ai[against])
-    return GroupMetrics(
-        label=LABELS[label],
-        n=len(own),
-        accuracy=float(((own >= 0.5) == label).mean()),
-        balanced_accuracy=metrics.balanced_accuracy,
-        f1=metrics.f1,
-        auc=metrics.auc,
-        tpr_at_1_fpr=metrics.tpr_at_1_fpr,
-        verdicts=verdict_shares(own, points),
-        called_ai_interval=share_interval(int((own >= points[DEFAULT].ai_from).sum()), len(own)),
-    )
 
 
 def _resaved(scorer: Scorer, samples: Sequence[Sample], p_ai: Scores, progress: Progress) -> Resaved:

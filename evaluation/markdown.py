@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from .names import ALL, DEFAULT, SPLITS
-from .records.results import ConditionResult, Evaluation, GroupMetrics, Interval, QuartilePart, Resaved, SplitResult
+from .records.headline import MIN_PHOTOS, Detection, Estimate, Headline, headline
+from .records.results import ConditionResult, Evaluation, Interval, QuartilePart, Resaved, SplitResult
 
 _GLOSSARY = """\
 Accuracy, balanced accuracy and F1 call AI from 0.5 on; the verdicts (AI, uncertain, real) are those of the operating \
@@ -14,6 +15,10 @@ points. Of a single source or generator, AUC and TPR are against all photos of t
 intervals, by bootstrap for the metrics of a split and exact ones (Clopper & Pearson) for shares of a source. ECE is \
 the mean gap between P(AI) and the share of AI."""
 
+_DETECTION = (
+    *("real", "AI", "AUC", "TPR at 1 % FPR", "mean over generators"),
+    *(f"real called AI at {DEFAULT}", "AI called AI", "ECE"),
+)
 _ByCondition: TypeAlias = Mapping[str, ConditionResult]
 
 
@@ -38,6 +43,8 @@ def _split(split: str, result: SplitResult, evaluation: Evaluation, level: int) 
     heading, subheading = "#" * level, "#" * (level + 1)
     parts = [
         f"{heading} {split}",
+        headline_table({name: {"": headline(result)} for name, result in conditions.items()}),
+        "All AI photos, whatever their kind, against all real ones:",
         _overall(conditions),
         "Sources that have photos in the train split too, and those that have none:",
         _seen(conditions),
@@ -46,9 +53,8 @@ def _split(split: str, result: SplitResult, evaluation: Evaluation, level: int) 
         f"{subheading} Verdicts by source at {DEFAULT}, {split}",
         _sources(conditions, DEFAULT),
     ]
-    for title in ("kinds", "generators"):
-        if groups := {name: getattr(result, title) for name, result in conditions.items() if getattr(result, title)}:
-            parts += [f"{subheading} {title.capitalize()} of AI photos, {split}", _detected(title[:-1], groups)]
+    if all(result.generators for result in conditions.values()):
+        parts += [f"{subheading} Generators of AI photos, {split}", _generators(conditions)]
     return [
         *parts,
         f"{subheading} By what the pixels show, {split}",
@@ -71,36 +77,81 @@ def _cell(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _with_interval(value: float, interval: Interval) -> str:
-    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+def _with_interval(value: float, interval: Interval | None) -> str:
+    return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+
+
+def estimate(value: Estimate | None) -> str:
+    """Give a metric with its interval, with three decimals."""
+    return "-" if value is None else _with_interval(value.value, value.interval)
+
+
+def percent_estimate(value: Estimate | None) -> str:
+    """Give a share with its interval, in percent."""
+    if value is None:
+        return "-"
+    return f"{value.value:.1%}" + (f" [{value.interval[0]:.1%}, {value.interval[1]:.1%}]" if value.interval else "")
 
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
+def headline_table(headlines: Mapping[str, Mapping[str, Headline]]) -> str:
+    """Give the figures that models are compared by, and the real sources that are called AI most.
+
+    Args:
+        headlines: Figures by condition and name of the model; a single model needs no name.
+    """
+    models = [name for name in next(iter(headlines.values())) if name]
+    named = [(condition, name, part) for condition, parts in headlines.items() for name, part in parts.items()]
+    kinds = dict.fromkeys(kind for _, _, part in named for kind in part.rows)
+    rows = [
+        (condition, kind, *([name] if models else []), *_detection(part.rows[kind]))
+        for condition, parts in headlines.items()
+        for kind in kinds
+        for name, part in parts.items()
+    ]
+    model = ["model"] if models else []
+    worst = [
+        (
+            condition,
+            *([name] if models else []),
+            part.worst_source.name,
+            part.worst_source.n,
+            percent_estimate(part.worst_source.called_ai),
+        )
+        for condition, name, part in named
+        if part.worst_source
+    ]
+    shown = table(("condition", "AI photos", *model, *_DETECTION), rows)
+    if not worst:
+        return shown
+    text = f"Largest share called AI at {DEFAULT} of the real sources with {MIN_PHOTOS} photos or more:"
+    return f"{shown}\n\n{text}\n\n{table(('condition', *model, 'source', 'photos', 'called AI'), worst)}"
+
+
+def _detection(row: Detection) -> tuple[Any, ...]:
+    ranking = (row.auc, row.tpr_at_1_fpr, row.generators_tpr_at_1_fpr)
+    shares = (row.real_called_ai, row.ai_called_ai)
+    return (row.n_real, row.n_ai, *map(estimate, ranking), *map(percent_estimate, shares), row.ece)
+
+
 def _overall(conditions: _ByCondition) -> str:
-    header = (
-        "condition",
-        "real",
-        "AI",
-        "balanced accuracy",
-        "F1",
-        "AUC",
-        "TPR at 1 % FPR",
-        "mean over generators",
-        "ECE",
-    )
+    columns = {
+        "accuracy": "accuracy",
+        "balanced accuracy": "balanced_accuracy",
+        "F1": "f1",
+        "AUC": "auc",
+        "TPR at 1 % FPR": "tpr_at_1_fpr",
+        "mean over generators": "generators_tpr_at_1_fpr",
+    }
     rows = []
     for condition, result in conditions.items():
         overall = result.overall
-        accuracy, auc, tpr = (
-            _with_interval(getattr(overall, name), overall.intervals[name])
-            for name in ("balanced_accuracy", "auc", "tpr_at_1_fpr")
-        )
-        counts, mean_tpr = (overall.n_real, overall.n_ai), overall.generators_tpr_at_1_fpr
-        rows.append((condition, *counts, accuracy, overall.f1, auc, tpr, mean_tpr, result.ece))
-    return table(header, rows)
+        metrics = [_with_interval(getattr(overall, name), overall.intervals.get(name)) for name in columns.values()]
+        rows.append((condition, overall.n_real, overall.n_ai, *metrics, result.ece))
+    return table(("condition", "real", "AI", *columns, "ECE"), rows)
 
 
 def _seen(conditions: _ByCondition) -> str:
@@ -136,14 +187,14 @@ def _sources(conditions: _ByCondition, point: str) -> str:
     return table(("source", "is", "photos", *columns), rows)
 
 
-def _detected(title: str, groups: Mapping[str, Mapping[str, GroupMetrics]]) -> str:
-    """Compare groups of AI photos, by condition and name, with all real photos."""
-    columns = [f"{condition}: {metric}" for condition in groups for metric in ("AUC", "TPR at 1 % FPR")]
+def _generators(conditions: _ByCondition) -> str:
+    """Compare the photos of each generator with all real ones."""
+    columns = [f"{condition}: {metric}" for condition in conditions for metric in ("AUC", "TPR at 1 % FPR")]
     rows = []
-    for name, group in sorted(next(iter(groups.values())).items()):
-        metrics = [by_name[name] for by_name in groups.values()]
+    for name, group in sorted(next(iter(conditions.values())).generators.items()):
+        metrics = [result.generators[name] for result in conditions.values()]
         rows.append((name, group.n, *(value for metric in metrics for value in (metric.auc, metric.tpr_at_1_fpr))))
-    return table((title, "photos", *columns), rows)
+    return table(("generator", "photos", *columns), rows)
 
 
 def _image_statistics(statistics: Mapping[str, tuple[QuartilePart, ...]], meanings: Mapping[str, str]) -> str:

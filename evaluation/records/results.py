@@ -52,11 +52,15 @@ class PointRates(JsonRecord):
         fpr: Share of the real photos that are called AI.
         tpr: Share of the AI photos that are called AI.
         uncertain: Share of all photos that get no verdict.
+        fpr_interval: Exact 95 % interval of `fpr`; None in a record of an earlier version, as `tpr_interval`.
+        tpr_interval: The same of `tpr`.
     """
 
     fpr: float
     tpr: float
     uncertain: float
+    fpr_interval: Interval | None = None
+    tpr_interval: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +84,8 @@ class OverallMetrics(BinaryMetrics):
 
     Attributes:
         generators_tpr_at_1_fpr: Mean of `tpr_at_1_fpr` over generators, by which models are chosen.
-        intervals: 95 % bootstrap intervals of `auc`, `balanced_accuracy` and `tpr_at_1_fpr`.
+        intervals: 95 % bootstrap intervals by metric; of an earlier version, `auc`, `balanced_accuracy` and
+            `tpr_at_1_fpr` alone.
         points: Rates by operating point.
     """
 
@@ -110,6 +115,21 @@ class GroupMetrics(Metrics):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KindMetrics(GroupMetrics):
+    """Metrics of a kind of AI photos, compared with all real ones; what earlier versions lacked may be missing.
+
+    Attributes:
+        generators_tpr_at_1_fpr: Mean of `tpr_at_1_fpr` over the kind's generators.
+        intervals: 95 % bootstrap intervals by metric.
+        ece: Expected calibration error of this kind and all real photos, 0 to 1.
+    """
+
+    generators_tpr_at_1_fpr: float | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    ece: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConditionResult(JsonRecord):
     """What was measured of a split's photos in one condition.
 
@@ -120,6 +140,8 @@ class ConditionResult(JsonRecord):
         sources: Metrics by source; one with photos of both labels counts as two.
         generators: Metrics by generator of the AI photos.
         kinds: Metrics by kind of the AI photos; empty where the data does not say.
+        deliveries: Metrics of the generated photos of one delivery and the real ones of the same, by delivery; empty
+            where the data has none.
         ece: Expected calibration error, 0 to 1.
         reliability: Mean P(AI), share of AI and number of photos of each of 15 bins, empty ones left out.
         roc: False and true positive rates.
@@ -130,7 +152,8 @@ class ConditionResult(JsonRecord):
     unseen: BinaryMetrics | None = field(metadata=json_key("unseen", "unfamiliar"))
     sources: Mapping[str, GroupMetrics]
     generators: Mapping[str, GroupMetrics]
-    kinds: Mapping[str, GroupMetrics] = field(default_factory=dict)
+    kinds: Mapping[str, KindMetrics] = field(default_factory=dict)
+    deliveries: Mapping[str, OverallMetrics] = field(default_factory=dict)
     ece: float
     reliability: tuple[tuple[float, float, int], ...]
     roc: tuple[tuple[float, float], ...]

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aiface_evaluation.condition_metrics import condition_result
 from aiface_evaluation.conditions import CONDITIONS
 from aiface_evaluation.dataset import Sample, read_samples
 from aiface_evaluation.decodable import hash_of
 from aiface_evaluation.errors import DataError
-from aiface_evaluation.evaluate import ModelScorer, assess, condition_result
+from aiface_evaluation.evaluate import ModelScorer, assess
+from aiface_evaluation.metrics import share_interval
 from aiface_evaluation.records.results import ConditionResult, PointRates, VerdictShares
 from aiface_runtime import Classifier
 from aiface_runtime.errors import ImageDecodeError, InputError
@@ -73,7 +75,11 @@ def test_results_against_hand_counts() -> None:
     clean = _result([0.1, 0.2, 0.9, 0.8, 0.3], seen={"real0", "ai0"})
     assert clean.overall.auc == pytest.approx(4 / 6)
     assert clean.overall.points["balanced"] == PointRates(
-        fpr=pytest.approx(1 / 3), tpr=0.0, uncertain=pytest.approx(2 / 5)
+        fpr=pytest.approx(1 / 3),
+        tpr=0.0,
+        uncertain=pytest.approx(2 / 5),
+        fpr_interval=share_interval(1, 3),
+        tpr_interval=share_interval(0, 2),
     )
     assert clean.sources["real0"].accuracy == pytest.approx(1 / 2)
     assert clean.sources["real0"].verdicts["balanced"] == VerdictShares(ai=0.5, uncertain=0.0, real=0.5)
@@ -93,6 +99,8 @@ def test_kinds_of_ai_photos_are_measured_against_all_real_ones() -> None:
     samples = [Sample(Path("x"), label, label, kind=kind) for label, names in kinds.items() for kind in names * 2]
     groups = condition_result(samples, np.array([0.9, 0.2, 0.8, 0.3, 0.1, 0.25]), POINTS).kinds
     assert {name: (group.n, group.auc) for name, group in groups.items()} == {"generated": (2, 1.0), "swap": (2, 0.75)}
+    assert groups["generated"].ece == pytest.approx((0.1 + 0.2 + 0.1 + 0.25) / 4)
+    assert groups["swap"].intervals.keys() >= {"auc", "tpr_at_1_fpr", "generators_tpr_at_1_fpr"}
 
 
 def test_a_split_without_one_label_cannot_be_evaluated() -> None:

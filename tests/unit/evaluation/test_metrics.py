@@ -10,6 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score, ro
 from aiface_evaluation.metrics import (
     binary_metrics,
     by_quartile,
+    generators_tpr_at_fpr,
     intervals,
     roc,
     share_interval,
@@ -61,16 +62,27 @@ def test_intervals_hold_the_estimate_and_narrow() -> None:
     for count in (60, 2000):
         real, ai = (rng.beta(*shape, count) for shape in ((2, 4), (4, 2)))
         target, p_ai = np.repeat([0, 1], count), np.concatenate([real, ai])
-        bounds = intervals(target, p_ai)
+        makers = np.array([""] * count + ["a", "b", "b", ""] * (count // 4))
+        bounds = intervals(target, p_ai, makers)
         if count == 60:
-            assert bounds == intervals(target, p_ai), "the same each time"
+            assert bounds == intervals(target, p_ai, makers), "the same each time"
         for name, (low, high) in bounds.items():
-            assert low <= getattr(binary_metrics(target, p_ai), name) <= high
+            if name == "generators_tpr_at_1_fpr":
+                assert low <= generators_tpr_at_fpr(target, p_ai, makers, 0.01) <= high
+            else:
+                assert low <= getattr(binary_metrics(target, p_ai), name) <= high
         widths.append(bounds["auc"][1] - bounds["auc"][0])
     assert 3 < widths[0] / widths[1] < 10, "about the root of how many more photos"
     # DeLong's standard error of AUC; a bootstrap interval is nearly four of them wide.
     shares = (np.searchsorted(np.sort(real), ai) / 2000, 1 - np.searchsorted(np.sort(ai), real) / 2000)
     assert widths[1] == pytest.approx(3.92 * np.sqrt(sum(part.var() / 2000 for part in shares)), rel=0.1)
+
+
+def test_the_mean_over_generators_weighs_all_alike() -> None:
+    target, p_ai = np.array([0, 0, 1, 1, 1, 1, 1]), np.array([0.1, 0.5, 0.9, 0.4, 0.4, 0.4, 0.9])
+    of_many, of_one, unknown = ["many"] * 4, ["one"], [""] * 5
+    for names, expected in ((of_many + of_one, (0.25 + 1) / 2), ([*of_many, ""], 0.25), (unknown, 0.4)):
+        assert generators_tpr_at_fpr(target, p_ai, np.array(["", "", *names]), 0.01) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 10), (3, 10), (10, 10), (300, 1000)])
