@@ -116,6 +116,17 @@ def check_files(samples: Sequence[Sample]) -> None:
         raise DataError(f"{missing[0]}: is listed but not there ({len(missing)} of {len(samples)} photos are missing)")
 
 
+def choose_sources(samples: Sequence[Sample], sources: Sequence[str], photos: Path) -> list[Sample]:
+    """Take the photos of some sources.
+
+    Raises:
+        DataError: No photo has a source that is asked for.
+    """
+    if missing := set(sources) - {sample.source for sample in samples}:
+        raise DataError(f"{photos}: has no source {', '.join(sorted(missing))}; its column source names those it has")
+    return [sample for sample in samples if sample.source in sources]
+
+
 def choose_splits(samples: Sequence[Sample], splits: Sequence[str], photos: Path) -> list[Sample]:
     """Take the photos of some splits; all where the data has no splits.
 

@@ -61,6 +61,9 @@ def as_text(evaluation: Evaluation) -> str:
                 f"{name:24}FPR {rates.fpr:.3f}, TPR {rates.tpr:.3f}, uncertain {rates.uncertain:.3f}"
                 for name, rates in overall.points.items()
             ]
+            lines += [
+                f"{name:24}95 % interval {low:.3f} to {high:.3f}" for name, (low, high) in overall.intervals.items()
+            ]
             for title, groups in (("kinds", parts.kinds), ("sources", parts.sources), ("generators", parts.generators)):
                 if groups:
                     lines += [f"-- {title}", *(_row(name, group.n, group) for name, group in groups.items())]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from aiface_evaluation.cli import main
+from aiface_evaluation.dataset import choose_sources, read_samples
 from aiface_evaluation.names import CONDITION_NAMES
 from aiface_evaluation.records.results import Evaluation
+from aiface_evaluation.tasks import task_names, task_sources
 from aiface_runtime import Classifier
 from aiface_training.cli import main as train
 
@@ -85,6 +89,56 @@ def test_a_photo_that_cannot_be_decoded_is_named_and_left_out(
     assert document["left_out"] == 1
     assert document["splits"]["all"]["conditions"]["clean"]["overall"]["n_real"] == 8
     assert "1 listed photos could not be decoded" in (tmp_path / "report" / "evaluation.md").read_text()
+
+
+@pytest.fixture
+def of_sources(painted: Path, tmp_path: Path) -> Path:
+    """A manifest in which each label's photos are of two sources in turn, in the splits val and test."""
+    rows = ["path,label,split,source"]
+    for label in ("real", "ai"):
+        for number, photo in enumerate(sorted(painted.glob(f"*/{label}/*.png"))):
+            rows.append(f"{photo},{label},{'val' if number < 16 else 'test'},{label}-{number % 2}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    return tmp_path
+
+
+def test_chosen_sources_alone_are_measured(of_sources: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    splits = ["--split", "val", "--split", "test"]
+    assert main([MODEL, str(of_sources), *splits, "--sources", "real-0,ai-1", "--format", "json"]) == 0
+    evaluation = Evaluation.from_json(json.loads(capsys.readouterr().out))
+    assert evaluation.splits.keys() == {"val", "test"}
+    for result in evaluation.splits.values():
+        clean = result.conditions["clean"]
+        assert {name: group.n for name, group in clean.sources.items()} == {"ai-1": 8, "real-0": 8}
+        for name in ("accuracy", "f1", "auc"):
+            low, high = clean.overall.intervals[name]
+            assert low <= getattr(clean.overall, name) <= high
+
+
+def test_sources_that_are_not_there_are_named(of_sources: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options, says in (
+        (["--sources", "real-0,none"], "has no source none; its column source names those it has"),
+        (["--sources", "real-0"], "has no photos labelled ai"),
+        (["--task", "celeba-tpdne"], "has no source celeb-aligned-real, celeba-wild, "),
+    ):
+        assert main([MODEL, str(of_sources), *options]) == 1
+        captured = capsys.readouterr()
+        assert (captured.out, len(captured.err.splitlines())) == ("", 1)
+        assert says in captured.err
+
+
+def test_the_sources_of_a_task_are_in_the_photos(shared_data: Path) -> None:
+    """Each split has photos of both labels, and every source the label and the split that its reason tells."""
+    samples = read_samples(shared_data)
+    for name in task_names():
+        task = tomllib.loads(files("aiface_evaluation.tasks").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+        chosen = choose_sources(samples, task_sources(name), shared_data)
+        measured = {(s.split, s.source): s.label for s in chosen if s.split != "train"}
+        told = {tuple(reason.partition(":")[0].lower().split(", ")) for reason in task["sources"].values()}
+        assert told == {(split, label) for split in ("val", "test") for label in ("real", "ai")}
+        for source, reason in task["sources"].items():
+            split, label = reason.partition(":")[0].lower().split(", ")
+            assert measured[split, source] == label
 
 
 def test_what_cannot_be_evaluated_is_one_line(
