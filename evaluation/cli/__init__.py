@@ -11,8 +11,9 @@ from aiface_runtime.cli.program import run_program
 from aiface_runtime.errors import AifaceError, UsageError
 
 from ..errors import OutputError
-from . import calibrate, evaluate
+from . import calibrate, evaluate, faces
 
+_COMMANDS = {"calibrate": calibrate, "faces": faces}  # by the first word; without one, photos are evaluated
 OK, UNUSABLE, WRONG_USAGE, NOT_WRITTEN = 0, 1, 2, 4
 _EXIT_CODES = (
     "Exit codes: 0 done, 1 the data or the model cannot be used (or some photo could not be decoded), 2 wrong usage, "
@@ -27,14 +28,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 the data or the model cannot be used, 2 wrong usage, 4 the output cannot be written.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    command = calibrate if words[:1] == ["calibrate"] else evaluate
+    name = next((word for word in words[:1] if word in _COMMANDS), None)
+    command = _COMMANDS[name] if name else evaluate
     parser = argparse.ArgumentParser(
-        prog="aiface-evaluate calibrate" if command is calibrate else "aiface-evaluate",
+        prog=f"aiface-evaluate {name}" if name else "aiface-evaluate",
         description=command.DESCRIPTION,
         epilog=f"{_EXIT_CODES} {command.EPILOG}".strip(),
     )
     command.add_arguments(parser)
-    args = parser.parse_args(words[1:] if command is calibrate else words)
+    args = parser.parse_args(words[1:] if name else words)
     args.command = shlex.join(["aiface-evaluate", *words])
     return run_program(lambda: _run(command.run, args))
 

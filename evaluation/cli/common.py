@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiface_runtime.cli.progress import Progress
+from aiface_runtime.errors import UsageError
+
+from ..errors import OutputError
 
 if TYPE_CHECKING:
     from aiface_runtime.errors import InputError
@@ -20,6 +25,36 @@ def progress(items: Iterable[Any]) -> Iterator[Any]:
     waiting = list(items)
     with Progress(iter(waiting), len(waiting)) as bar:
         yield from bar
+
+
+def check_json_output(output: Path | None) -> None:
+    """Find out before minutes of work that a record and its page cannot be written.
+
+    Raises:
+        UsageError: Not a `.json` file.
+        OutputError: There is no such folder, or nothing can be written there.
+    """
+    if output is None:
+        return
+    if output.suffix != ".json":
+        raise UsageError(f"{output}: must end in .json; the page lies beside it")
+    if output.is_dir() or not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+        raise OutputError(f"{output}: cannot be written; its folder must be there and writable")
+
+
+def write_pages(output: Path | None, record: str, page: str) -> None:
+    """Write FILE.json and FILE.md, where there is an output.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
+    if output is None:
+        return
+    try:
+        output.write_text(record + "\n", encoding="utf-8")
+        output.with_suffix(".md").write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written ({error.strerror or error})") from error
 
 
 class LeftOut:
