@@ -95,15 +95,15 @@ def assess(
         DataError: A split lacks one of the labels.
         AifaceError: A photo or the model cannot be used.
     """
-    _check(samples)
+    check_labels(samples)
     photos = decodable(samples, progress, on_undecodable)
-    _check(photos.samples)
+    check_labels(photos.samples)
     scores = scorer.score(photos.samples, tuple(CONDITIONS), progress)
     points = scorer.operating_points
     splits, recorded = {}, {}
-    for split, inside in _splits(photos.samples):
+    for split, inside in splits_of(photos.samples):
         chosen = np.flatnonzero(inside)
-        splits[split] = _rounded(_split_result(scorer, photos, chosen, scores, seen=seen, progress=progress))
+        splits[split] = rounded(_split_result(scorer, photos, chosen, scores, seen=seen, progress=progress))
         recorded[split] = {
             photos.hashes[index]: round(float(scores["clean"][index]), _PHOTO_DECIMALS) for index in chosen
         }
@@ -145,15 +145,21 @@ def _split_result(
     )
 
 
-def _check(samples: Sequence[Sample]) -> None:
+def check_labels(samples: Sequence[Sample]) -> None:
+    """Refuse photos of which a split lacks a label.
+
+    Raises:
+        DataError: A split lacks one of the labels, or there are no photos.
+    """
     if not samples:
         raise DataError("there are no photos to evaluate")
-    for split, inside in _splits(samples):
+    for split, inside in splits_of(samples):
         if len({sample.label for sample, belongs in zip(samples, inside, strict=True) if belongs}) < len(LABELS):
             raise DataError(f"the {split} split needs photos of both labels to be evaluated")
 
 
-def _splits(samples: Sequence[Sample]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def splits_of(samples: Sequence[Sample]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield each split and which of the N samples are in it, bool `[N]`; one without a split is in `all`."""
     names = np.array([sample.split or ALL for sample in samples])
     for split in sorted(set(names.tolist()), key=(*SPLITS, ALL).index):
         yield split, names == split
@@ -170,13 +176,13 @@ def _resaved(scorer: Scorer, samples: Sequence[Sample], p_ai: Scores, progress: 
     )
 
 
-def _rounded(value: Any) -> Any:
-    """Round every float inside records, mappings and tuples."""
+def rounded(value: Any) -> Any:
+    """Round every float inside records, mappings and tuples to 4 decimals."""
     if isinstance(value, JsonRecord):
-        rounded = {item.name: _rounded(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]
-        return replace(value, **rounded)  # type: ignore[type-var]
+        parts = {item.name: rounded(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]
+        return replace(value, **parts)  # type: ignore[type-var]
     if isinstance(value, Mapping):
-        return {name: _rounded(part) for name, part in value.items()}
+        return {name: rounded(part) for name, part in value.items()}
     if isinstance(value, tuple):
-        return tuple(_rounded(part) for part in value)
+        return tuple(rounded(part) for part in value)
     return round(value, _DECIMALS) if isinstance(value, float) else value

@@ -11,9 +11,13 @@ from aiface_runtime.cli.program import run_program
 from aiface_runtime.errors import AifaceError, UsageError
 
 from ..errors import OutputError
-from . import calibrate, evaluate, faces
+from . import calibrate, compare, evaluate, faces
 
-_COMMANDS = {"calibrate": calibrate, "faces": faces}  # by the first word; without one, photos are evaluated
+_COMMANDS = {
+    "calibrate": calibrate,
+    "compare": compare,
+    "faces": faces,
+}  # by the first word; without one, photos are evaluated
 OK, UNUSABLE, WRONG_USAGE, NOT_WRITTEN = 0, 1, 2, 4
 _EXIT_CODES = (
     "Exit codes: 0 done, 1 the data or the model cannot be used (or some photo could not be decoded), 2 wrong usage, "

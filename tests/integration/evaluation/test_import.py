@@ -31,7 +31,9 @@ sys.exit(code)
     return subprocess.run([sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("calibrate", "--help")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("calibrate", "--help"), ("compare", "--help"), ("faces", "--help")]
+)
 def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
     done = run((), *arguments)
     assert done.returncode == 0
