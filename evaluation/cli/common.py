@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,12 @@ from aiface_runtime.cli.progress import Progress
 from aiface_runtime.errors import UsageError
 
 from ..errors import OutputError
+from ..tasks import task_names, task_sources
 
 if TYPE_CHECKING:
     from aiface_runtime.errors import InputError
+
+    from ..dataset import Sample
 
 MODEL = "an .onnx file or the name of a bundled model"
 PHOTOS = "a folder with real/ and ai/, a manifest.csv, or its folder"
@@ -25,6 +29,26 @@ def progress(items: Iterable[Any]) -> Iterator[Any]:
     waiting = list(items)
     with Progress(iter(waiting), len(waiting)) as bar:
         yield from bar
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how to choose sources; `of_chosen_sources` reads it."""
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--sources", metavar="NAME,NAME", help="measure on photos of these sources alone")
+    chosen.add_argument("--task", choices=task_names(), help="measure on the sources of a named task alone")
+
+
+def of_chosen_sources(samples: Sequence[Sample], args: argparse.Namespace) -> list[Sample]:
+    """Take the photos of the sources that were asked for, all where none were.
+
+    Raises:
+        DataError: No photo has a source that is asked for.
+    """
+    from ..dataset import choose_sources
+
+    named = [name for name in (args.sources or "").split(",") if name]
+    sources = task_sources(args.task) if args.task else named
+    return choose_sources(samples, sources, args.photos) if sources else list(samples)
 
 
 def check_json_output(output: Path | None) -> None:

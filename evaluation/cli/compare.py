@@ -10,7 +10,16 @@ from aiface_runtime.errors import UsageError
 
 from ..errors import OutputError
 from ..names import SPLITS
-from .common import MODEL, PHOTOS, LeftOut, check_json_output, progress, write_pages
+from .common import (
+    MODEL,
+    PHOTOS,
+    LeftOut,
+    add_source_arguments,
+    check_json_output,
+    of_chosen_sources,
+    progress,
+    write_pages,
+)
 
 DESCRIPTION = "Measure models on the same labelled photos: figures side by side, disagreement, latency and size."
 EPILOG = "Latency is that of one photo on one thread of this machine's CPU, the models in turn."
@@ -24,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="FILE.json", help="the record; FILE.md and FILE-auc.png too"
     )
     parser.add_argument("--split", action="append", choices=SPLITS, help="may repeat (default: test)")
+    add_source_arguments(parser)
     parser.add_argument("--rounds", type=int, default=30, metavar="N", help="of latency; 0: none (default: 30)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the output (default: text)")
 
@@ -44,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     if args.rounds < 0:
         raise UsageError(f"--rounds {args.rounds}: at least 0")
     check_json_output(args.output)
-    samples = choose_splits(read_samples(args.photos), args.split or ["test"], args.photos)
+    samples = of_chosen_sources(read_samples(args.photos), args)
+    samples = choose_splits(samples, args.split or ["test"], args.photos)
     left_out = LeftOut()
     comparison = compare(
         args.models, samples, progress, rounds=args.rounds, command=args.command, on_undecodable=left_out

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ..errors import OutputError
 from ..names import SPLITS
-from ..tasks import task_names, task_sources
-from .common import MODEL, PHOTOS, LeftOut, progress
+from .common import MODEL, PHOTOS, LeftOut, add_source_arguments, of_chosen_sources, progress
 
 DESCRIPTION = "Measure a model file on labelled photos: in three conditions, by source and generator."
 EPILOG = "aiface-evaluate calibrate MODEL PHOTOS -o NEW.onnx fits a model's probabilities and thresholds to photos."
@@ -24,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", action="append", choices=SPLITS, help="where the photos have splits; may repeat (default: val)"
     )
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--sources", metavar="NAME,NAME", help="measure on photos of these sources alone")
-    chosen.add_argument("--task", choices=task_names(), help="measure on the sources of a named task alone")
+    add_source_arguments(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the output (default: text)")
 
 
@@ -36,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0, or 1 when some photo was left out.
     """
-    from ..dataset import choose_sources, choose_splits, read_samples
+    from ..dataset import choose_splits, read_samples
     from ..evaluate import ModelScorer, assess
     from ..report import as_json, as_text, write
 
@@ -45,9 +42,7 @@ def run(args: argparse.Namespace) -> int:
     scorer = ModelScorer(args.model)
     samples = read_samples(args.photos)
     seen = {sample.source for sample in samples if sample.split == "train"}
-    if sources := task_sources(args.task) if args.task else _listed(args.sources):
-        samples = choose_sources(samples, sources, args.photos)
-    samples = choose_splits(samples, args.split or ["val"], args.photos)
+    samples = choose_splits(of_chosen_sources(samples, args), args.split or ["val"], args.photos)
     left_out = LeftOut()
     evaluation = assess(scorer, samples, progress, seen=seen, command=args.command, on_undecodable=left_out)
     if args.output:
@@ -58,10 +53,6 @@ def run(args: argparse.Namespace) -> int:
     print(as_json(evaluation) if args.format == "json" else as_text(evaluation))
     left_out.report(len(samples))
     return 1 if left_out.count else 0
-
-
-def _listed(sources: str | None) -> tuple[str, ...]:
-    return tuple(filter(None, (sources or "").split(",")))
 
 
 def _make_folder(folder: Path) -> None:
