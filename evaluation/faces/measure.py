@@ -83,7 +83,7 @@ def _answered(
 ) -> Iterator[tuple[Path, Warnings]]:
     for path, answer in answers:
         if isinstance(answer, Prediction):
-            yield path, tuple(getattr(answer, "warnings", ()))  # which only a file with a face map has
+            yield path, answer.warnings  # which only a file with a face map has
         elif isinstance(answer.error, InputError):
             on_undecodable(answer.error)
         else:

@@ -14,6 +14,7 @@ from PIL import Image
 from aiface_evaluation.dataset import read_samples
 from aiface_export.cli import main as export
 from aiface_runtime import Classifier
+from aiface_runtime.images import load_rgb
 from aiface_training.cli import main
 
 torch = pytest.importorskip("torch")
@@ -49,7 +50,7 @@ def photos(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (root / "faces.csv").open("w", newline="") as file:
         boxes = []
         for sample in samples:
-            width, height = Image.open(sample.path).size
+            width, height = load_rgb(sample.path).shape[1::-1]
             boxes.append((sample.path.relative_to(root), width / 4, height / 4, width / 2, height / 2))
         csv.writer(file).writerows([("path", "left", "top", "width", "height"), *boxes])
     return root
