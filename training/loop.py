@@ -17,6 +17,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
+from aiface_evaluation.errors import DataError
 from aiface_runtime.files import atomic_write
 
 from .checkpoint import has_bfloat16
@@ -75,10 +76,10 @@ class Loop:
     """A run.
 
     Args:
-        groups: What learns.
+        groups: Parameters that learn.
         schedule: For how long.
-        folder: Where its state is kept until it ends; a state that is there already is gone on from.
-        constants: What else must be the same for a state to be gone on from, such as the recipe.
+        folder: Folder of the run's state until it ends.
+        constants: Settings that must be the same for a state to be gone on from, as JSON takes them.
     """
 
     def __init__(
@@ -98,12 +99,16 @@ class Loop:
         return self._state.step
 
     def resume(self) -> None:
-        """Go on from the state of a run that was cut off, if there is one of the same recipe."""
+        """Go on from the state of a run that was cut off, if there is one.
+
+        Raises:
+            DataError: It is the state of a run with other constants.
+        """
         if not self._file.is_file():
             return
         saved = torch.load(self._file, weights_only=True)
         if saved["constants"] != self._constants:
-            return
+            raise DataError(f"{self._file}: is of a run with another recipe; remove it or name another folder")
         with torch.no_grad():
             for name, parameter in self._parameters.items():
                 parameter.copy_(saved["parameters"][name])
@@ -115,7 +120,7 @@ class Loop:
         """Learn from the batches that are left, then give the parameters their averages.
 
         Args:
-            batches: Those from `step` on.
+            batches: Batches from `step` on.
             loss: Gives the loss of a batch, float32.
             log: Called with the step and its loss.
         """

@@ -25,7 +25,7 @@ class ClipBlocksConfig(PretrainedConfig):
         class_blocks: Blocks, from 1, whose class token the head sees.
         patch_blocks: Blocks, from 1, whose patch tokens it sees the mean of.
         face_block: Block whose patch tokens tell where a face is; 0 for no face head.
-        options: What every configuration takes, `id2label` for one.
+        options: Settings of every configuration, `id2label` for one.
     """
 
     model_type = "aiface_clip_blocks"
@@ -47,7 +47,7 @@ class ClipBlocksForImageClassification(PreTrainedModel):  # type: ignore[no-unty
     """CLIP's image tower, cut, with a linear head.
 
     Args:
-        config: Its configuration.
+        config: Configuration of the network.
     """
 
     config_class = ClipBlocksConfig

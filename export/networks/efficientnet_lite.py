@@ -54,7 +54,7 @@ class EfficientNetLiteConfig(PretrainedConfig):
         pooled_stages: Stages, from 0, whose outputs and squares the head sees beside the last features.
         dropout: Share of the averaged features that is dropped in training.
         has_face_head: Whether each cell is also asked whether a face lies in it.
-        options: What every configuration takes, `id2label` for one.
+        options: Settings of every configuration, `id2label` for one.
     """
 
     model_type = "aiface_efficientnet_lite"
@@ -113,7 +113,7 @@ class EfficientNetLiteForImageClassification(PreTrainedModel):  # type: ignore[n
     """EfficientNet-Lite whose logits are linear in means over the cells of its last stage.
 
     Args:
-        config: Its configuration.
+        config: Configuration of the network.
     """
 
     config_class = EfficientNetLiteConfig

@@ -34,7 +34,7 @@ class ViewStore:
     Args:
         folder: The folder, made where it is missing.
         count: Number of views.
-        made_from: What the rows depend on, as JSON takes it; a folder made from anything else is refused.
+        made_from: Everything that the rows depend on, as JSON takes it; a folder made from anything else is refused.
 
     Raises:
         DataError: The folder was made from something else.

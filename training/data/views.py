@@ -58,7 +58,7 @@ class View(NamedTuple):
 
     Attributes:
         sample: Index of the photo.
-        kind: What is done to it.
+        kind: Kind of the view.
         seed: Random seed of that.
         share: Share of the photo in a mix with its original; 1 where it is not mixed.
     """
@@ -97,7 +97,7 @@ class Views(Dataset[NDArray[np.uint8]]):
     Args:
         samples: Photos that the views refer to.
         views: The views.
-        augmentation: What weak and strong views go through; its `size` is that of all.
+        augmentation: Random changes of weak and strong views; its `size` is that of all.
     """
 
     def __init__(self, samples: Sequence[Sample], views: Sequence[View], augmentation: Augmentation) -> None:

@@ -46,7 +46,7 @@ def distil(
         teacher: The teacher's checkpoint folder.
         init: ImageNet weights of the student, as `lite_from_imagenet` takes them.
         output: Folder of the checkpoint; the run's own state lies in `output/run` until it ends.
-        labels: Where the teacher's answers are kept for other students; None for `output/run`.
+        labels: Folder in which the teacher's answers are kept for other students; None for `output/run`.
         command: Command line that the user typed, for the record.
 
     Returns:

@@ -26,7 +26,7 @@ def label_views(views: Views, folder: Path, progress: Progress, *, teacher: Path
 
     Args:
         views: The views.
-        folder: Where the rows are kept; those of a run that was cut off are used.
+        folder: Folder of the rows; those of a run that was cut off are used.
         progress: Wraps an iterable to show how far it is.
         teacher: The teacher's checkpoint folder.
 

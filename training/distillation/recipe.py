@@ -16,7 +16,7 @@ class StudentRecipe(BaseRecipe):
 
     Attributes:
         variant: The network.
-        views: How many views there are of each photo.
+        views: Numbers of views of each photo.
         kinds: Weight of AI photos of a kind that the data names; 1 for kinds that are not listed, 0 to leave them out.
         steps: Number of batches.
         batch_size: Views a step.

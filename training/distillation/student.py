@@ -50,7 +50,7 @@ class Student(nn.Module):
     Args:
         network: The network; its own classifier is not used until `finish`.
         processor: Gives mean and deviation of its input.
-        lessons: What it learns from.
+        lessons: Views, and what the teacher says of them.
     """
 
     taught_mean: torch.Tensor

@@ -145,11 +145,11 @@ class _Viewer:
 
     def cells(self, cuts: Cuts) -> _Cells:
         """Return what the face head sees of cuts, and what it is to say."""
-        features, covered = [], []
-        for pixels, shares in self._progress(DataLoader(cuts, batch_size=_BATCH, num_workers=1)):
+        features, shares = [], []
+        for pixels, covered in self._progress(DataLoader(cuts, batch_size=_BATCH, num_workers=1)):
             features.append(self._features(pixels).half())
-            covered.append(shares)
-        return _Cells(features=torch.cat(features), covered=torch.cat(covered))
+            shares.append(covered)
+        return _Cells(features=torch.cat(features), covered=torch.cat(shares))
 
     def probabilities(self, cuts: Cuts) -> NDArray[np.float32]:
         """Return the probability of the likeliest cell of each cut, `[cuts]`."""
@@ -185,10 +185,10 @@ def _fit(head: nn.Conv2d, parts: Sequence[_Cells], rng: np.random.Generator) -> 
     for _ in range(_STEPS):
         drawn = [torch.from_numpy(rng.choice(len(part.features), _BATCH // 2)) for part in parts]
         features = torch.cat([part.features[rows] for part, rows in zip(parts, drawn, strict=True)]).float()
-        covered = torch.cat([part.covered[rows] for part, rows in zip(parts, drawn, strict=True)])
+        shares = torch.cat([part.covered[rows] for part, rows in zip(parts, drawn, strict=True)])
         logits = fitted((features - mean) / deviation)[:, 0]
         optimizer.zero_grad()
-        functional.binary_cross_entropy_with_logits(logits, covered).backward()  # type: ignore[no-untyped-call]
+        functional.binary_cross_entropy_with_logits(logits, shares).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         rates.step()
     parameters = fitted.state_dict()

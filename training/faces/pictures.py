@@ -121,10 +121,10 @@ class Cuts(Dataset[Example]):
         left, top = cut.across * (photo.width - side), cut.down * (photo.height - side)
         box = (left, top, left + side, top + side)
         pixels = np.asarray(photo.resize((self._size, self._size), Image.Resampling.BICUBIC, box))
-        covered = coverage((picture.boxes - [left, top, left, top]) * (self._grid / side), self._grid)
+        shares = coverage((picture.boxes - [left, top, left, top]) * (self._grid / side), self._grid)
         if cut.mirrored:
-            pixels, covered = pixels[:, ::-1], covered[:, ::-1]
-        return Example(np.ascontiguousarray(pixels), np.ascontiguousarray(covered))
+            pixels, shares = pixels[:, ::-1], shares[:, ::-1]
+        return Example(np.ascontiguousarray(pixels), np.ascontiguousarray(shares))
 
 
 def coverage(boxes: Boxes, grid: int) -> NDArray[np.float32]:
@@ -134,13 +134,13 @@ def coverage(boxes: Boxes, grid: int) -> NDArray[np.float32]:
         boxes: `[faces, 4]`, in cells.
         grid: Number of cells a side.
     """
-    covered = np.zeros((grid, grid), dtype=np.float32)
+    shares = np.zeros((grid, grid), dtype=np.float32)
     starts = np.arange(grid)
     for left, top, right, bottom in boxes:
         across = np.clip(np.minimum(right, starts + 1) - np.maximum(left, starts), 0, 1)
         down = np.clip(np.minimum(bottom, starts + 1) - np.maximum(top, starts), 0, 1)
-        covered = np.maximum(covered, np.outer(down, across).astype(np.float32))
+        shares = np.maximum(shares, np.outer(down, across).astype(np.float32))
         column, row = int((left + right) // 2), int((top + bottom) // 2)
         if 0 <= column < grid and 0 <= row < grid:
-            covered[row, column] = 1.0
-    return covered
+            shares[row, column] = 1.0
+    return shares

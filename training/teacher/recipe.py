@@ -19,7 +19,7 @@ class TeacherRecipe(BaseRecipe):
         class_blocks: Blocks, from 1, whose class token the head sees; the last block named is the last one kept.
         patch_blocks: Blocks, from 1, whose patch tokens it sees the mean of.
         rank: Rank of the adapters in the blocks above the frozen ones.
-        views: How many views there are of each photo.
+        views: Numbers of views of each photo.
         kinds: Weight of AI photos of a kind that the data names; 1 for kinds that are not listed, 0 to leave them out.
         steps: Number of batches.
         photos: Photos a step, of each of which two views are shown.

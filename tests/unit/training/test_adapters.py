@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file  # noqa: E402
 
+from aiface_evaluation.errors import DataError  # noqa: E402
 from aiface_export.networks import ClipBlocksConfig, ClipBlocksForImageClassification  # noqa: E402
 from aiface_training.loop import Batch, Group, Loop, Schedule  # noqa: E402
 from aiface_training.standardised import StandardisedHead, as_margin  # noqa: E402
@@ -85,11 +86,11 @@ class _CutError(Exception):
 
 
 def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    def train(folder: Path, stop: int | None = None) -> torch.Tensor:
+    def train(folder: Path, stop: int | None = None, recipe: int = 1) -> torch.Tensor:
         torch.manual_seed(1)
         layer = torch.nn.Linear(3, 1)
         group = Group(parameters=dict(layer.named_parameters()), learning_rate=0.05)
-        loop = Loop([group], Schedule(steps=120, bf16=False), folder, {"recipe": 1})
+        loop = Loop([group], Schedule(steps=120, bf16=False), folder, {"recipe": recipe})
         loop.resume()
 
         def batches() -> Iterator[Batch]:
@@ -104,5 +105,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path: Path) -> No
     whole = train(tmp_path / "whole")
     with pytest.raises(_CutError):
         train(tmp_path / "cut", stop=77)
+    with pytest.raises(DataError, match="another recipe"):
+        train(tmp_path / "cut", recipe=2)
     assert torch.equal(train(tmp_path / "cut"), whole)
     assert abs(float(whole[0, 0]) - 1) < 0.1
