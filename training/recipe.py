@@ -41,7 +41,6 @@ class BaseRecipe(BaseModel):
         seed: Random seed of everything.
         licence: Licence of the network that comes out.
         limits: Warnings for users of the model, for its card.
-        augmentation: Random changes that each example goes through.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -51,14 +50,23 @@ class BaseRecipe(BaseModel):
     seed: Annotated[int, Field(ge=0)]
     licence: str
     limits: str
-    augmentation: Augmentation
 
     def to_json(self) -> dict[str, Any]:
         """Return what shapes the run, without the texts, for its record."""
         return self.model_dump(mode="json", exclude={"licence", "limits"})
 
 
-class ExamplesRecipe(BaseRecipe):
+class AugmentedRecipe(BaseRecipe):
+    """What recipes have in common that augment photos.
+
+    Attributes:
+        augmentation: Random changes that each example goes through.
+    """
+
+    augmentation: Augmentation
+
+
+class ExamplesRecipe(AugmentedRecipe):
     """What recipes have in common whose network sees examples drawn anew, and is measured on val on its way.
 
     Attributes:
@@ -142,7 +150,7 @@ def load_recipe(name: str, kind: type[AnyRecipe], changes: Sequence[str] = ()) -
     for change in changes:
         _merge(values, _parse(change.encode(), f"--set {change}"))
     augmentation = values.get("augmentation", {})
-    if isinstance(augmentation, dict):
+    if "augmentation" in kind.model_fields and isinstance(augmentation, dict):
         values["augmentation"] = {"size": values.get("image_size"), **augmentation}
     try:
         return kind.model_validate(_with_tuples(values))

@@ -12,6 +12,11 @@ from torch.nn import functional
 _MIN_DEVIATION = 1e-6  # of a feature that hardly moves, such as a channel that is always 0
 
 
+def standardisation(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and deviation of each feature, float32 `[features]`."""
+    return features.mean(0), features.std(0).clamp_min(_MIN_DEVIATION)
+
+
 class StandardisedHead(nn.Module):
     """The margin, AI's logit less real's, as a linear function of standardised features.
 
@@ -24,8 +29,9 @@ class StandardisedHead(nn.Module):
 
     def __init__(self, features: torch.Tensor) -> None:
         super().__init__()
-        self.register_buffer("mean", features.mean(0))
-        self.register_buffer("deviation", features.std(0).clamp_min(_MIN_DEVIATION))
+        mean, deviation = standardisation(features)
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
         self.weight = nn.Parameter(torch.zeros(features.shape[1]))
         self.bias = nn.Parameter(torch.zeros(()))
 
@@ -70,7 +76,11 @@ def as_margin(logits: torch.Tensor) -> torch.Tensor:
     return (logits[:, 1] - logits[:, 0]).float()
 
 
-def soft_cross_entropy(margin: torch.Tensor, shares: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-    """Return the mean cross-entropy of margins `[N]` with shares of AI `[N]`, 0 to 1, each row by its weight."""
-    losses = functional.binary_cross_entropy_with_logits(margin, shares, reduction="none")
-    return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
+def soft_cross_entropy(margin: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy of margins `[N]` with shares of AI `[N]`, 0 to 1."""
+    return functional.binary_cross_entropy_with_logits(margin, shares)
+
+
+def smoothed(shares: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Spread a share of each target, `[N]` from 0 to 1, over both labels."""
+    return shares * (1 - smoothing) + smoothing / 2

@@ -24,6 +24,7 @@ class ClipBlocksConfig(PretrainedConfig):
         vision: Configuration of the image tower, as `CLIPVisionConfig` takes it; `num_hidden_layers` blocks are kept.
         class_blocks: Blocks, from 1, whose class token the head sees.
         patch_blocks: Blocks, from 1, whose patch tokens it sees the mean of.
+        hidden_size: Units of the head's hidden layer; 0 for a linear head.
         face_block: Block whose patch tokens tell where a face is; 0 for no face head.
         options: Settings of every configuration, `id2label` for one.
     """
@@ -35,16 +36,18 @@ class ClipBlocksConfig(PretrainedConfig):
         vision: Mapping[str, Any] | None = None,
         class_blocks: Sequence[int] = (6, 8, 10),
         patch_blocks: Sequence[int] = (6, 9),
+        hidden_size: int = 0,
         face_block: int = 0,
         **options: Any,
     ) -> None:
         self.vision = dict(vision or {})
-        self.class_blocks, self.patch_blocks, self.face_block = list(class_blocks), list(patch_blocks), face_block
+        self.class_blocks, self.patch_blocks = list(class_blocks), list(patch_blocks)
+        self.hidden_size, self.face_block = hidden_size, face_block
         super().__init__(**options)
 
 
 class ClipBlocksForImageClassification(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """CLIP's image tower, cut, with a linear head.
+    """CLIP's image tower, cut, with a linear head or one with a hidden layer (GELU).
 
     Args:
         config: Configuration of the network.
@@ -62,8 +65,9 @@ class ClipBlocksForImageClassification(PreTrainedModel):  # type: ignore[no-unty
         )
         self.clip = CLIPVisionModel(vision).vision_model
         self.clip.post_layernorm = nn.Identity()  # type: ignore[assignment] # of the whole tower's end
-        tokens = len(config.class_blocks) + len(config.patch_blocks)
-        self.classifier = nn.Linear(tokens * vision.hidden_size, config.num_labels)
+        features = (len(config.class_blocks) + len(config.patch_blocks)) * vision.hidden_size
+        self.hidden = nn.Sequential(nn.Linear(features, config.hidden_size), nn.GELU()) if config.hidden_size else None
+        self.classifier = nn.Linear(config.hidden_size or features, config.num_labels)
         self.face_head = nn.Conv2d(vision.hidden_size, 1, 1) if config.face_block else None
         self.post_init()  # type: ignore[no-untyped-call]
 
@@ -82,7 +86,12 @@ class ClipBlocksForImageClassification(PreTrainedModel):  # type: ignore[no-unty
         """Answer for float32 `[N, 3, image_size, image_size]`."""
         blocks = self.blocks(pixel_values)
         faces = None if self.face_head is None else self.face_head(self._patches(blocks))[:, 0]
-        return CellsOutput(logits=self.classifier(self.features(blocks)), face_logits=faces)
+        return CellsOutput(logits=self.logits(self.features(blocks)), face_logits=faces)
+
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the logits `[N, C]` of what `features` gives."""
+        logits: torch.Tensor = self.classifier(features if self.hidden is None else self.hidden(features))
+        return logits
 
     def cells(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Return what the face head sees, float32 `[N, hidden_size, h, w]`."""

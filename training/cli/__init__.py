@@ -22,10 +22,12 @@ from . import (
     reference_resnet,
     shortcuts,
     teacher,
+    views,
 )
 
 _COMMANDS = (
     finetune,
+    views,
     teacher,
     distil,
     face_head,

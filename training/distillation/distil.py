@@ -1,114 +1,110 @@
-"""Photos and a teacher → a student's checkpoint folder."""
+"""Views and a teacher → a student's checkpoint folder."""
 
 from __future__ import annotations
 
-import shutil
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from transformers import set_seed
 
-from aiface_evaluation.dataset import check_files, read_samples
-from aiface_evaluation.types import Progress
+from aiface_evaluation.errors import DataError
 from aiface_export.checkpoint_record import CheckpointRecord, commands_of
+from aiface_export.networks import ClipBlocksForImageClassification
 
-from ..data.splits import train_and_val
-from ..data.views import Views, draw_views
-from ..data.weights import sample_weights, view_weights
+from ..checkpoint import from_checkpoint
+from ..data.view_set import ViewSet
 from ..loop import Group, Loop, Schedule
-from .labels import label_views
+from ..standardised import as_margin
 from .lite import lite_from_imagenet, processor
 from .recipe import StudentRecipe
 from .student import Lessons, Student, batches
 
+_TAUGHT = 2  # blocks whose class tokens the student predicts, the last ones
+_BATCH = 1024
 
-def distil(
-    data: Sequence[Path],
-    recipe: StudentRecipe,
-    progress: Progress,
-    *,
-    teacher: Path,
-    init: Path,
-    output: Path,
-    labels: Path | None = None,
-    command: str = "",
-) -> Path:
+
+def distil(folder: Path, recipe: StudentRecipe, *, teacher: Path, init: Path, output: Path, command: str = "") -> Path:
     """Distil a student; a run that was cut off goes on where it was.
 
     Args:
-        data: Paths that `read_samples` accepts, taken together: photos, and reconstructions of them.
+        folder: Folder of views, of which the teacher's head was made.
         recipe: The numbers of the run.
-        progress: Wraps an iterable to show how far it is.
         teacher: The teacher's checkpoint folder.
         init: ImageNet weights of the student, as `lite_from_imagenet` takes them.
-        output: Folder of the checkpoint; the run's own state lies in `output/run` until it ends.
-        labels: Folder in which the teacher's answers are kept for other students; None for `output/run`.
+        output: Folder of the checkpoint, and of the run's state until it ends.
         command: Command line that the user typed, for the record.
 
     Returns:
         `output`, without calibration.
 
     Raises:
-        DataError: The data, the teacher, the weights or the recipe cannot be used.
+        DataError: The views, the teacher, the weights or the recipe cannot be used.
     """
     set_seed(recipe.seed)
-    samples = [sample for path in data for sample in read_samples(path)]
-    train, _ = train_and_val(samples, recipe.seed)
-    weights = sample_weights(train, recipe.kinds)
-    train = [sample for sample, weight in zip(train, weights, strict=True) if weight]
-    check_files(train)
-    views = draw_views(train, recipe.views, recipe.seed)
+    views = ViewSet.open(folder)
     network = lite_from_imagenet(init, recipe.variant, recipe.image_size)
-    run = output / "run"
-    shown = Views(train, views, recipe.augmentation)
-    store = label_views(shown, labels or run / "labels", progress, teacher=teacher)
-    lessons = Lessons(
-        store=store,
-        targets=np.array([train[view.sample].target for view in views]),
-        weights=view_weights(views, weights[weights > 0], train),
-    )
-    _train(Student(network, processor(recipe.image_size), lessons), lessons, recipe, run)
+    lessons = _lessons(views, teacher, recipe)
+    _train(Student(network, processor(recipe.image_size), lessons), lessons, recipe, output)
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-arg] # transformers wraps .to
     network.save_pretrained(output)
     processor(recipe.image_size).save_pretrained(output)
     training = {
-        "commands": [*commands_of([*data, teacher]), *([command] if command else [])],
+        "commands": [*commands_of([teacher]), command],
         "recipe": recipe.to_json(),
-        "train_photos": Counter(sample.source for sample in train),
+        "train_photos": views.photos,
     }
     CheckpointRecord(licence=recipe.licence, limits=recipe.limits, training=training).write(output)
-    shutil.rmtree(run)
     return output
+
+
+def _lessons(views: ViewSet, teacher: Path, recipe: StudentRecipe) -> Lessons:
+    network, _ = from_checkpoint(teacher)
+    if not isinstance(network, ClipBlocksForImageClassification):
+        raise DataError(f"{teacher}: is not a teacher; make one with aiface-train teacher")
+    size, classes = network.clip.config.hidden_size, len(network.config.class_blocks)
+    taught = slice((classes - min(_TAUGHT, classes)) * size, classes * size)
+    features = torch.split(views.store.all("features"), _BATCH)
+    with torch.no_grad():
+        margins = torch.cat([as_margin(network.logits(part.float())) for part in features])
+    return Lessons(
+        store=views.store,
+        margins=margins,
+        taught=taught,
+        targets=views.targets,
+        chances=views.chances(recipe.kinds),
+    )
 
 
 def _train(student: Student, lessons: Lessons, recipe: StudentRecipe, run: Path) -> None:
     student.start_head(recipe.head_penalty)
     student.network.to(memory_format=torch.channels_last)  # type: ignore[call-arg] # transformers wraps .to
-    for module in student.network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.requires_grad_(False)
-    frozen = (*recipe.freeze, "classifier.", "face_head.")
-    body = {
-        name: parameter
-        for name, parameter in student.network.named_parameters()
-        if parameter.requires_grad and not name.startswith(frozen)
-    }
-    heads = {f"head.{name}": each for name, each in student.head.named_parameters()}
-    heads |= {f"projection.{name}": each for name, each in student.projection.named_parameters()}
     loop = Loop(
         [
-            Group(parameters=body, learning_rate=recipe.learning_rate),
-            Group(parameters=heads, learning_rate=recipe.head_learning_rate),
+            Group(parameters=_body(student, recipe), learning_rate=recipe.learning_rate),
+            Group(parameters=_heads(student), learning_rate=recipe.head_learning_rate),
         ],
         Schedule(steps=recipe.steps, weight_decay=recipe.weight_decay, bf16=recipe.bf16),
         run,
         recipe.to_json(),
     )
     loop.resume()
-    student.eval()  # BatchNorm's statistics stay those of ImageNet
+    student.train(False)  # BatchNorm's statistics stay those of ImageNet
     loop.run(batches(lessons, recipe, loop.step), lambda batch: student.loss(batch, recipe))
+    loop.remove()
     student.finish()
+
+
+def _body(student: Student, recipe: StudentRecipe) -> dict[str, nn.Parameter]:
+    """Return what learns of the network: neither BatchNorm, nor what the recipe freezes, nor its own heads."""
+    for module in student.network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.requires_grad_(False)
+    frozen = (*recipe.freeze, "classifier.", "face_head.")
+    parameters = student.network.named_parameters()
+    return {name: each for name, each in parameters if each.requires_grad and not name.startswith(frozen)}
+
+
+def _heads(student: Student) -> dict[str, nn.Parameter]:
+    heads = {f"head.{name}": each for name, each in student.head.named_parameters()}
+    return heads | {f"projection.{name}": each for name, each in student.projection.named_parameters()}

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from ..data.augmentation import Share
-from ..data.views import ViewCounts
 from ..recipe import BaseRecipe
 
 
@@ -16,7 +15,6 @@ class StudentRecipe(BaseRecipe):
 
     Attributes:
         variant: The network.
-        views: Numbers of views of each photo.
         kinds: Weight of AI photos of a kind that the data names; 1 for kinds that are not listed, 0 to leave them out.
         steps: Number of batches.
         batch_size: Views a step.
@@ -32,7 +30,6 @@ class StudentRecipe(BaseRecipe):
     """
 
     variant: Literal["lite0", "lite1", "lite2"]
-    views: ViewCounts
     kinds: dict[str, Share]
     steps: PositiveInt
     batch_size: PositiveInt

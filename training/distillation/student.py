@@ -17,7 +17,7 @@ from ..checkpoint import ImageProcessor, has_bfloat16
 from ..data.store import ViewStore
 from ..loop import Batch
 from ..pixels import normaliser
-from ..standardised import StandardisedHead, soft_cross_entropy
+from ..standardised import StandardisedHead, smoothed, soft_cross_entropy, standardisation
 from .recipe import StudentRecipe
 
 _FITTED_ON = 4000  # views, to standardise features and to start the head
@@ -28,20 +28,28 @@ class Lessons:
     """What a student learns from.
 
     Attributes:
-        store: Pixels, margins and features of the views, as `label_views` keeps them.
+        store: Pixels and features of the views.
+        margins: float32 `[views]`, the teacher's.
+        taught: Features that the student predicts.
         targets: `[views]`, 1 for AI.
-        weights: float64 `[views]`, chance of each view to be drawn; they sum to 1.
+        chances: float64 `[views]`, chance of each view to be drawn; they sum to 1.
     """
 
     store: ViewStore
+    margins: torch.Tensor
+    taught: slice
     targets: NDArray[np.int_]
-    weights: NDArray[np.float64]
+    chances: NDArray[np.float64]
 
     def draw(self, count: int, seed: Sequence[int]) -> list[int]:
         """Draw views, as many AI as real ones in the long run."""
         rng = np.random.default_rng(list(seed))
-        drawn: list[int] = rng.choice(len(self.weights), size=count, p=self.weights).tolist()
+        drawn: list[int] = rng.choice(len(self.chances), size=count, p=self.chances).tolist()
         return drawn
+
+    def features(self, indices: Sequence[int]) -> torch.Tensor:
+        """Read the features that the student predicts, float32 `[N, taught]`."""
+        return self.store.rows("features", indices)[:, self.taught].float()
 
 
 class Student(nn.Module):
@@ -63,9 +71,10 @@ class Student(nn.Module):
         self.network, self._normalise, self._lessons = network, normaliser(processor), lessons
         indices = lessons.draw(_FITTED_ON, [0])
         self.head = StandardisedHead(self._means(indices))
-        taught = lessons.store.rows("features", indices[:_FITTED_ON]).float()
-        self.register_buffer("taught_mean", taught.mean(0))
-        self.register_buffer("taught_deviation", taught.std(0).clamp_min(1e-3))
+        taught = lessons.features(indices)
+        mean, deviation = standardisation(taught)
+        self.register_buffer("taught_mean", mean)
+        self.register_buffer("taught_deviation", deviation)
         self.projection = nn.Linear(len(self.head.weight), taught.shape[1])
 
     def start_head(self, inverse_penalty: float) -> None:
@@ -80,10 +89,12 @@ class Student(nn.Module):
         margin = self.head(means)
         softened = torch.sigmoid(batch["margins"] / recipe.temperature)
         shares = recipe.teacher_share * softened + (1 - recipe.teacher_share) * batch["labels"]
-        shares = shares * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
         taught = (batch["features"] - self.taught_mean) / self.taught_deviation
         learned = self.projection(self.head.standardised(means))
-        return soft_cross_entropy(margin, shares) + recipe.feature_weight * functional.smooth_l1_loss(learned, taught)
+        feature_loss = functional.smooth_l1_loss(learned, taught)
+        return (
+            soft_cross_entropy(margin, smoothed(shares, recipe.label_smoothing)) + recipe.feature_weight * feature_loss
+        )
 
     def finish(self) -> None:
         """Give the network's own classifier what the head learned."""
@@ -111,7 +122,7 @@ def batches(lessons: Lessons, recipe: StudentRecipe, start: int) -> Iterator[Bat
         pixels[mirrored] = pixels[mirrored].flip(2)
         yield {
             "pixels": pixels,
-            "margins": lessons.store.rows("margins", indices),
-            "features": lessons.store.rows("features", indices).float(),
+            "margins": lessons.margins[indices],
+            "features": lessons.features(indices),
             "labels": torch.from_numpy(lessons.targets[indices]).float(),
         }

@@ -30,7 +30,7 @@ from aiface_runtime.images import load_rgb
 
 from ..data.augmentation import Augmentation
 from ..data.sampling import PairedSampler, SampledExample
-from ..recipe import BaseRecipe
+from ..recipe import AugmentedRecipe
 from .file_features import (
     Features,
     content_features,
@@ -91,7 +91,7 @@ class ShortcutReport:
 
 
 def probe_shortcuts(
-    samples: Sequence[Sample], recipe: BaseRecipe, progress: Progress, *, count: int, iterations: int = 100
+    samples: Sequence[Sample], recipe: AugmentedRecipe, progress: Progress, *, count: int, iterations: int = 100
 ) -> ShortcutReport:
     """Measure how well features of the file tell labels apart, on examples as a run samples them.
 

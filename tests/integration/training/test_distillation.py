@@ -19,7 +19,6 @@ from aiface_training.cli import main
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import load_file  # noqa: E402
 from transformers import AutoModelForImageClassification, CLIPVisionConfig, CLIPVisionModel  # noqa: E402
 
 from aiface_export.networks import EfficientNetLiteConfig, EfficientNetLiteForImageClassification  # noqa: E402
@@ -28,10 +27,10 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 _SIZE = 64  # pixels, of every network here
 _TEACHER = [
-    *("frozen_blocks=1", "class_blocks=[1,2]", "patch_blocks=[2]", "rank=2", "steps=6", "photos=4"),
+    *("class_blocks=[1,2]", "patch_blocks=[2]", "hidden_size=8", "steps=30", "batch_size=16"),
     *(f"image_size={_SIZE}", f"augmentation.size={_SIZE}", "augmentation.min_size=32"),
 ]
-_STUDENT = [f"image_size={_SIZE}", f"augmentation.size={_SIZE}", "augmentation.min_size=32", "steps=6", "batch_size=4"]
+_STUDENT = [f"image_size={_SIZE}", "steps=6", "batch_size=4"]
 
 
 def _set(changes: list[str]) -> list[str]:
@@ -69,25 +68,35 @@ def teacher(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch_size=16,
     )
     CLIPVisionModel(clip).save_pretrained(folder / "clip")
-    words = ["teacher", str(photos), "--clip", str(folder / "clip"), "-o", str(folder / "teacher"), *_set(_TEACHER)]
-    assert main(words) == 0
+    clip_and_recipe = ["--clip", str(folder / "clip"), *_set(_TEACHER)]
+    assert main(["views", str(photos), "-o", str(folder / "views"), *clip_and_recipe]) == 0
+    assert main(["teacher", str(folder / "views"), "-o", str(folder / "teacher"), *clip_and_recipe]) == 0
     return folder / "teacher"
 
 
-def test_the_teacher_is_a_checkpoint_with_its_adapters_merged(teacher: Path) -> None:
+def test_the_teacher_is_the_tower_as_it_was_with_a_head(teacher: Path) -> None:
     network = AutoModelForImageClassification.from_pretrained(teacher)
     assert len(network.clip.encoder.layers) == 2, "what the head does not look at is not kept"
     original = CLIPVisionModel.from_pretrained(teacher.parent / "clip").vision_model
-    adapters = load_file(teacher / "adapters.safetensors")
-    name = "clip.encoder.layers.1.mlp.fc1"
-    correction = 2.0 * adapters[f"{name}.lora_b"].float() @ adapters[f"{name}.lora_a"].float()
-    merged = network.get_submodule(name).weight - original.encoder.layers[1].mlp.fc1.weight
-    assert correction.abs().max() > 0
-    assert torch.allclose(merged, correction, atol=1e-6)
-    assert torch.equal(network.clip.encoder.layers[0].mlp.fc1.weight, original.encoder.layers[0].mlp.fc1.weight)
+    for ours, theirs in zip(
+        network.clip.encoder.layers.parameters(), original.encoder.layers.parameters(), strict=False
+    ):
+        assert torch.equal(ours, theirs)
     record = json.loads((teacher / "aiface.json").read_text())
-    assert record["training"]["recipe"]["rank"] == 2
-    assert not (teacher / "run").exists()
+    assert record["training"]["recipe"]["hidden_size"] == 8
+    assert [line.split()[1] for line in record["training"]["commands"]] == ["views", "teacher"]
+
+
+def test_views_go_on_where_they_were_and_refuse_another_recipe(
+    teacher: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = teacher.parent / "views"
+    before = {file: file.stat().st_mtime_ns for file in folder.glob("*.safetensors")}
+    command = ["views", str(photos), "-o", str(folder), "--clip", str(teacher.parent / "clip"), *_set(_TEACHER)]
+    assert main(command) == 0
+    assert {file: file.stat().st_mtime_ns for file in folder.glob("*.safetensors")} == before
+    assert main([*command, "--set", "seed=1"]) == 1
+    assert "remove it or name another" in capsys.readouterr().err
 
 
 def test_a_student_becomes_a_model_file_that_knows_where_a_face_is(teacher: Path, photos: Path, tmp_path: Path) -> None:
@@ -95,8 +104,8 @@ def test_a_student_becomes_a_model_file_that_knows_where_a_face_is(teacher: Path
     random = EfficientNetLiteForImageClassification(EfficientNetLiteConfig(image_size=_SIZE))
     body = {name: each for name, each in random.state_dict().items() if not name.startswith("classifier.")}
     torch.save({**body, "_fc.weight": torch.zeros(1000, 1280)}, tmp_path / "lite0.pth")
-    words = ["distil", str(photos), "--teacher", str(teacher), "--init", str(tmp_path / "lite0.pth")]
-    words += ["--labels", str(tmp_path / "labels"), "-o", str(tmp_path / "student"), *_set(_STUDENT)]
+    words = ["distil", str(teacher.parent / "views"), "--teacher", str(teacher)]
+    words += ["--init", str(tmp_path / "lite0.pth"), "-o", str(tmp_path / "student"), *_set(_STUDENT)]
     assert main(words) == 0
     student = AutoModelForImageClassification.from_pretrained(tmp_path / "student")
     assert torch.equal(student.stem[0].weight, random.stem[0].weight), "frozen"

@@ -1,4 +1,4 @@
-"""Adapters, the head on standardised features, and the loop that trains them."""
+"""The teacher's network, heads on standardised features, and the loop that trains them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import load_file  # noqa: E402
+from transformers import CLIPVisionConfig, CLIPVisionModel  # noqa: E402
 
 from aiface_evaluation.errors import DataError  # noqa: E402
-from aiface_export.networks import ClipBlocksConfig, ClipBlocksForImageClassification  # noqa: E402
 from aiface_training.loop import Batch, Group, Loop, Schedule  # noqa: E402
+from aiface_training.recipe import load_recipe  # noqa: E402
 from aiface_training.standardised import StandardisedHead, as_margin  # noqa: E402
-from aiface_training.teacher.adapters import ADAPTERS, add_adapters, save_and_merge  # noqa: E402
-from aiface_training.teacher.network import Teacher  # noqa: E402
+from aiface_training.teacher.head import TeacherHead  # noqa: E402
+from aiface_training.teacher.network import clip_processor, rows_of, teacher_network  # noqa: E402
+from aiface_training.teacher.recipe import TeacherRecipe  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -30,43 +31,25 @@ _VISION = {
 }
 
 
-def _network() -> ClipBlocksForImageClassification:
-    torch.manual_seed(0)
-    config = ClipBlocksConfig(vision={**_VISION, "patch_size": 8}, class_blocks=[1, 3], patch_blocks=[2], face_block=3)
-    return ClipBlocksForImageClassification(config).eval()
-
-
-def test_merged_adapters_answer_as_adapters_do(tmp_path: Path) -> None:
-    network, pixels = _network(), torch.randn(2, 3, 32, 32)
-    before = network(pixels).logits.detach()
-    adapters = add_adapters(network, [2, 3], rank=4)
-    assert len(adapters) == 2 * 6 * 2
-    assert torch.equal(network(pixels).logits, before), "at first they change nothing"
-    for parameter in adapters.values():
-        parameter.data.normal_(std=0.2)
-    adapted = network(pixels).logits.detach()
-    assert not torch.allclose(adapted, before, atol=1e-3)
-    save_and_merge(network, tmp_path)
-    assert torch.allclose(network(pixels).logits, adapted, atol=2e-3), "but for the half precision that is kept"
-    assert set(load_file(tmp_path / ADAPTERS)) == set(adapters)
-    assert set(network.state_dict()) == set(_network().state_dict())
-
-
-def test_the_teacher_in_two_parts_answers_as_the_network() -> None:
-    from transformers import CLIPImageProcessor
-
-    network, processor = (
-        _network(),
-        CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
-    )
-    pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
-    teacher = Teacher(network, frozen_blocks=2)
-    values = processor(list(pixels.permute(0, 3, 1, 2)), return_tensors="pt")["pixel_values"]
-    with torch.inference_mode():
-        rows = {name: each.float() for name, each in teacher.lower(processor)(pixels).items()}
-        expected = network.features(network.blocks(values))
-        assert torch.allclose(teacher.features(rows), expected, atol=0.05), "rows are kept in half precision"
-        assert torch.nn.functional.cosine_similarity(teacher.features(rows), expected).min() > 0.9999
+def test_the_teachers_head_is_folded_into_its_network() -> None:
+    changes = ["hidden_size=6", "class_blocks=[1,3]", "patch_blocks=[2]"]
+    recipe = load_recipe("clip_teacher", TeacherRecipe, changes)
+    tower = CLIPVisionModel(CLIPVisionConfig(**_VISION, patch_size=8))
+    network, pixels = teacher_network(tower, recipe), torch.randint(0, 256, (5, 32, 32, 3), dtype=torch.uint8)
+    assert len(network.clip.encoder.layers) == 3
+    with torch.no_grad():
+        rows = rows_of(network, clip_processor(32))(pixels)
+        values = clip_processor(32)(list(pixels.permute(0, 3, 1, 2)), return_tensors="pt")["pixel_values"]
+        expected = tower(values, output_hidden_states=True).hidden_states
+        for position, (block, is_class) in enumerate(((1, True), (3, True), (2, False))):
+            ours = rows["features"].float()[:, 32 * position : 32 * (position + 1)]
+            theirs = expected[block][:, 0] if is_class else expected[block][:, 1:].mean(1)
+            assert torch.nn.functional.cosine_similarity(ours, theirs).min() > 0.999, "rows are in half precision"
+        head = TeacherHead(rows["features"].float(), recipe).eval()
+        head.fold_into(network)
+        margins = as_margin(network(values).logits)
+    assert torch.allclose(margins, head(rows["features"]), atol=0.1)
+    assert margins.std() > 0.01
 
 
 def test_a_folded_head_gives_the_same_margin() -> None:
