@@ -91,6 +91,11 @@ def _pair(reconstruction: int, original: int, counts: ViewCounts, rng: np.random
     return View(reconstruction, kind, seed, share), View(original, kind, seed)
 
 
+def whole_steps(size: int) -> tuple[ResizeShorter, CenterCrop]:
+    """Return what is done to a photo in use: its shorter side resized, its centre cropped."""
+    return ResizeShorter(size, "bicubic"), CenterCrop(size, size)
+
+
 class Views(Dataset[NDArray[np.uint8]]):
     """The pixels of views, uint8 RGB `[size, size, 3]`.
 
@@ -102,8 +107,7 @@ class Views(Dataset[NDArray[np.uint8]]):
 
     def __init__(self, samples: Sequence[Sample], views: Sequence[View], augmentation: Augmentation) -> None:
         self._samples, self._views, self._augmentation = samples, views, augmentation
-        size = augmentation.size
-        self._steps = ResizeShorter(size, "bicubic"), CenterCrop(size, size)
+        self._steps = whole_steps(augmentation.size)
 
     @property
     def made_from(self) -> object:

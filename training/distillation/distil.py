@@ -89,7 +89,6 @@ def _train(student: Student, lessons: Lessons, recipe: StudentRecipe, run: Path)
         recipe.to_json(),
     )
     loop.resume()
-    student.train(False)  # BatchNorm's statistics stay those of ImageNet
     loop.run(batches(lessons, recipe, loop.step), lambda batch: student.loss(batch, recipe))
     loop.remove()
     student.finish()

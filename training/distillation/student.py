@@ -68,6 +68,7 @@ class Student(nn.Module):
         self, network: EfficientNetLiteForImageClassification, processor: ImageProcessor, lessons: Lessons
     ) -> None:
         super().__init__()
+        network.train(False)  # for good: BatchNorm's statistics stay those of ImageNet
         self.network, self._normalise, self._lessons = network, normaliser(processor), lessons
         indices = lessons.draw(_FITTED_ON, [0])
         self.head = StandardisedHead(self._means(indices))

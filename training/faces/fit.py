@@ -28,7 +28,7 @@ from aiface_runtime.images import PHOTO_SUFFIXES
 
 from ..checkpoint import from_checkpoint, has_bfloat16
 from ..pixels import normaliser
-from .pictures import Boxes, Cuts, Picture, draw_cuts, read_boxes
+from .pictures import Boxes, Cuts, Picture, Wholes, draw_cuts, read_boxes
 
 _PER_SOURCE = 20  # train photos; of each source all look alike
 _PHOTO_CUTS, _EMPTY_CUTS = 1, 24  # random cuts of a photo, and of a picture without a face
@@ -88,7 +88,7 @@ def fit_face_head(
     cuts = [(photos, draw_cuts(photos, _PHOTO_CUTS, rng)), (empty, draw_cuts(empty, _EMPTY_CUTS, rng))]
     parts = [view.cells(Cuts(pictures, each, view.size, view.grid)) for pictures, each in cuts]
     _fit(face_head(network), parts, rng)
-    present = view.probabilities(Cuts(val, draw_cuts(val, 0, rng), view.size, view.grid))
+    present = view.probabilities(Wholes(val, view.size))
     thresholds = FaceThresholds(
         present_from=round(float(np.quantile(present, _LOST)), 4),
         cell_from=_CELL_FROM,
@@ -151,12 +151,13 @@ class _Viewer:
             shares.append(covered)
         return _Cells(features=torch.cat(features), covered=torch.cat(shares))
 
-    def probabilities(self, cuts: Cuts) -> NDArray[np.float32]:
-        """Return the probability of the likeliest cell of each cut, `[cuts]`."""
+    def probabilities(self, pictures: Wholes) -> NDArray[np.float32]:
+        """Return the probability of the likeliest cell of each picture, `[pictures]`, in float32 as in use."""
         largest = []
-        for pixels, _ in self._progress(DataLoader(cuts, batch_size=_BATCH, num_workers=1)):
+        for pixels in self._progress(DataLoader(pictures, batch_size=_BATCH, num_workers=1)):
             with torch.inference_mode():
-                largest.append(face_head(self._network)(self._features(pixels)).sigmoid().amax(dim=(1, 2, 3)))
+                faces = self._network(self._normalise(pixels)).face_logits
+                largest.append(faces.sigmoid().amax(dim=(1, 2)))
         probabilities: NDArray[np.float32] = torch.cat(largest).numpy()
         return probabilities
 

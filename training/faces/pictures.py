@@ -20,6 +20,9 @@ from torch.utils.data import Dataset
 
 from aiface_evaluation.errors import DataError
 from aiface_runtime.images import load_rgb
+from aiface_runtime.preprocess import preprocess
+
+from ..data.views import whole_steps
 
 _MIN_SIDE = 0.35  # of a random cut, in shorter sides of the picture
 _COLUMNS = ("path", "left", "top", "width", "height")
@@ -124,7 +127,25 @@ class Cuts(Dataset[Example]):
         shares = coverage((picture.boxes - [left, top, left, top]) * (self._grid / side), self._grid)
         if cut.mirrored:
             pixels, shares = pixels[:, ::-1], shares[:, ::-1]
-        return Example(np.ascontiguousarray(pixels), np.ascontiguousarray(shares))
+        return Example(np.array(pixels), np.array(shares))  # copies, which are writable and contiguous
+
+
+class Wholes(Dataset[NDArray[np.uint8]]):
+    """Pictures as a model in use sees them, uint8 RGB `[size, size, 3]`.
+
+    Args:
+        pictures: The pictures.
+        size: Side of the network's input, in pixels.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], size: int) -> None:
+        self._pictures, self._steps = pictures, whole_steps(size)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return np.array(preprocess(load_rgb(self._pictures[index].path), self._steps))
 
 
 def coverage(boxes: Boxes, grid: int) -> NDArray[np.float32]:
