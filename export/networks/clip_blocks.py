@@ -100,5 +100,5 @@ class ClipBlocksForImageClassification(PreTrainedModel):  # type: ignore[no-unty
     def _patches(self, blocks: Sequence[torch.Tensor]) -> torch.Tensor:
         patches = blocks[self.config.face_block][:, 1:]
         side = round(patches.shape[1] ** 0.5)
-        cells: torch.Tensor = patches.transpose(1, 2).reshape(len(patches), -1, side, side)
+        cells: torch.Tensor = patches.transpose(1, 2).unflatten(2, (side, side))  # len(patches) would fix the batch
         return cells
