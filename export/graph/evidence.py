@@ -23,8 +23,7 @@ from onnx import TensorProto, helper
 from aiface_runtime.manifest import EVIDENCE
 
 from .builder import GraphBuilder
-from .faces import face_head_nodes
-from .linear_head import LinearHead, find_linear_head, nodes_from_average
+from .linear_head import LinearHead, find_linear_head
 
 PREFIX = "evidence/"  # of the names of the nodes added here
 
@@ -79,17 +78,6 @@ def describe(graph: onnx.ModelProto, num_outputs: int, ai_indices: Sequence[int]
         return None
     height, width = (dim.dim_value for dim in output.type.tensor_type.shape.dim[1:])
     return {"height": height, "width": width, "bias": head.bias}
-
-
-def head_nodes(graph: onnx.ModelProto) -> list[str]:
-    """Return the names of the heads' nodes that stay in float.
-
-    They are those from the average on, where there is evidence, which would not add up in fewer bits, and the face
-    head's.
-    """
-    has_evidence = any(output.name == EVIDENCE for output in graph.graph.output)
-    nodes = nodes_from_average(graph) if has_evidence else []
-    return [*(node.name for node in nodes), *face_head_nodes(graph)]
 
 
 def _input_size(graph: onnx.ModelProto) -> tuple[int, int]:

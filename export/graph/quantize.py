@@ -17,7 +17,8 @@ from onnxruntime.quantization.calibrate import create_calibrator, save_tensors_d
 from aiface_runtime.manifest import IMAGE
 
 from .assemble import AFTER, BEFORE
-from .evidence import PREFIX, head_nodes
+from .evidence import PREFIX
+from .heads import head_nodes
 
 Method: TypeAlias = Literal["minmax", "entropy", "percentile"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -36,9 +37,9 @@ def layers(graph: onnx.ModelProto) -> list[list[str]]:
     A layer is a node with weights and what follows up to the next.
     """
     names: list[list[str]] = []
-    always_float = _always_float(graph)
+    excluded = always_float(graph)
     for node in graph.graph.node:
-        if node.name in always_float:
+        if node.name in excluded:
             continue
         if node.op_type in _WITH_WEIGHTS or not names:
             names.append([])
@@ -46,8 +47,8 @@ def layers(graph: onnx.ModelProto) -> list[list[str]]:
     return names
 
 
-def _always_float(graph: onnx.ModelProto) -> set[str]:
-    """Return the nodes that were added, and those of a head whose evidence must add up to its answer."""
+def always_float(graph: onnx.ModelProto) -> set[str]:
+    """Return the names of the nodes that were added, and of the heads'."""
     added = {node.name for node in graph.graph.node if node.name.startswith((BEFORE, AFTER, PREFIX))}
     return added | set(head_nodes(graph))
 
@@ -94,7 +95,7 @@ def to_int8(
         ranges: File that `write_ranges` wrote by the same method.
         method: The method of `write_ranges`.
         weight_bits: 8, or 7 for processors that add two products in 16 bits, where 8 overflow (AVX2 without VNNI).
-        in_float: Names of nodes to leave as they are, beside those of `assemble` and the head.
+        in_float: Names of nodes to leave as they are, beside those of `assemble` and the heads.
 
     Returns:
         The graph between QuantizeLinear and DequantizeLinear nodes.
@@ -110,9 +111,9 @@ def to_int8(
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=weight_bits == 7,
-            nodes_to_exclude=sorted(_always_float(graph) | set(in_float)),
+            nodes_to_exclude=sorted(always_float(graph) | set(in_float)),
         )
-        return _without_shapes(onnx.load(file))
+        return without_shapes(onnx.load(file))
 
 
 def to_fp16(graph: onnx.ModelProto, *, in_float: Collection[str] = ()) -> onnx.ModelProto:
@@ -120,19 +121,20 @@ def to_fp16(graph: onnx.ModelProto, *, in_float: Collection[str] = ()) -> onnx.M
 
     Args:
         graph: Graph by `assemble`.
-        in_float: Names of nodes to leave as they are, beside those of `assemble` and the head.
+        in_float: Names of nodes to leave as they are, beside those of `assemble` and the heads.
     """
     from onnxruntime.transformers.onnx_model import OnnxModel  # puts its own folder on the path
 
     model = OnnxModel(copy.deepcopy(graph))
     # Also removes the casts to float16 and back that the conversion puts between two nodes left in float32.
     model.convert_float_to_float16(
-        use_symbolic_shape_infer=False, keep_io_types=True, node_block_list=sorted(_always_float(graph) | set(in_float))
+        use_symbolic_shape_infer=False, keep_io_types=True, node_block_list=sorted(always_float(graph) | set(in_float))
     )
     model.topological_sort()
-    return _without_shapes(model.model)
+    return without_shapes(model.model)
 
 
-def _without_shapes(graph: onnx.ModelProto) -> onnx.ModelProto:
+def without_shapes(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove the shapes noted inside a graph, in place."""
     del graph.graph.value_info[:]  # in part those of the graph before
     return graph

@@ -16,7 +16,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 from aiface_export.cli import main
 from aiface_export.graph.assemble import assemble
 from aiface_export.graph.convert import quiet
-from aiface_export.graph.evidence import head_nodes
+from aiface_export.graph.heads import head_nodes
 from aiface_export.graph.quantize import to_fp16, to_int8, write_ranges
 from aiface_export.graph.session import open_session
 from aiface_export.sources.transformers_folder import read_transformers
@@ -105,7 +105,7 @@ def test_the_face_head_stays_in_float(family: str, folders: dict[str, Path], pai
         weights = {tensor.name: tensor.data_type for tensor in variant.graph.initializer}
         kept = [node for node in variant.graph.node if node.name in head and node.op_type in ("Conv", "Gemm", "MatMul")]
         assert {weights[node.input[1]] for node in kept} == {onnx.TensorProto.FLOAT}
-        assert len(kept) == (2 if family == "efficientnet_lite" else 1), "without evidence the other head may be int8"
+        assert len(kept) == 2, "the classifier and the face head"
         actual = open_session(variant).run(["faces"], {"image": pixels})[0]
         assert actual.dtype == np.float32
         if precision == "fp16":  # of random weights int8 leaves little

@@ -16,12 +16,12 @@ from aiface_evaluation.errors import DataError
 from aiface_export.checkpoint_record import CheckpointRecord, FaceThresholds
 from aiface_export.errors import ConversionError, ExportError, ParityError
 from aiface_export.graph.assemble import assemble
-from aiface_export.graph.evidence import head_nodes
+from aiface_export.graph.heads import head_nodes
 from aiface_export.options import ExportOptions
 from aiface_export.pipeline import export
 from aiface_export.source import Answers
+from aiface_export.verify.evaluator import VariantEvaluator, probabilities_of
 from aiface_export.verify.precision import Candidate
-from aiface_export.verify.variants import VariantEvaluator, probabilities_of
 from aiface_runtime import Classifier
 from aiface_runtime.images import ImageInput, load_rgb
 from aiface_runtime.manifest import FaceMap
