@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 _SOURCE = "transformers folder, hub id org/name[@revision], .h5, .keras, SavedModel or .onnx"
 _IMAGES = "real photos for the proof: any folder, or real/ and ai/ or a manifest.csv (default: a portrait)"
 _SCALED = "let large JPEGs be decoded at a reduced scale: several times faster, answers move a little"
-_PRECISION = "fewer bits where --images show that next to nothing is lost; auto: the fastest here (default: fp32)"
+_PRECISION = (
+    "fewer bits where --images show that next to nothing is lost; auto: the fastest here of fp32, fp16 and int8; "
+    "-weights: smaller files, not faster (default: fp32)"
+)
 _OLD_FORM = "adopt"  # the first word of the command that once took ONNX files
 
 
@@ -147,8 +150,9 @@ def _candidate_line(name: str, candidate: CandidateReport) -> str:
     metrics, in_float = candidate.metrics, candidate.in_float
     auc = "not measured" if metrics.auc is None else f"{metrics.auc:.4f}"
     left_in_float = f", {len(in_float)} nodes in float" if in_float else ""
+    left_in_int8 = f", {len(candidate.in_int8)} nodes in 8 bits" if candidate.in_int8 else ""
     return (
         f"{name}: {'passed' if candidate.passed else 'FAILED'}, largest difference {metrics.max_difference:.1e}, "
         f"mean {metrics.mean_difference:.1e}, labels equal {metrics.label_agreement:.1%}, AUC {auc}, "
-        f"{candidate.size / 1e6:.1f} MB, {candidate.latency_ratio:.2f} of fp32's time{left_in_float}"
+        f"{candidate.size / 1e6:.1f} MB, {candidate.latency_ratio:.2f} of fp32's time{left_in_float}{left_in_int8}"
     )

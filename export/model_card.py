@@ -19,6 +19,7 @@ from aiface_runtime.files import sha256_of
 from aiface_runtime.manifest import FaceMap, Manifest
 
 _OLD_KEYS = {"ece_after_by_tier": "ece_after_by_condition"}  # of files made before the word was changed
+_LISTED = {"in_float": "nodes in float", "in_int8": "nodes in 8 bits"}  # of a precision, too many to show
 _AS_RECORDED = "Commands and settings in the words of the release that the file was made with."
 
 
@@ -116,8 +117,9 @@ def _variant(precision: Mapping[str, Any]) -> list[str]:
     if chosen == "fp32":
         return []
     candidate = precision["candidates"][chosen]
-    shown = {key: value for key, value in candidate.items() if key != "in_float"}
-    return [f"## {chosen} against the checkpoint", _key_table(shown | {"nodes in float": len(candidate["in_float"])})]
+    shown = {key: value for key, value in candidate.items() if key not in _LISTED}
+    counts = {words: len(candidate[key]) for key, words in _LISTED.items() if key in candidate}
+    return [f"## {chosen} against the checkpoint", _key_table(shown | counts)]
 
 
 def _steps(document: Mapping[str, Any]) -> str:

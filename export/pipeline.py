@@ -25,11 +25,11 @@ from .graph.convert import convert
 from .manifest_builder import ManifestDocument, ProvedDocument, add_proofs, build_manifest
 from .options import PRODUCER, ExportOptions, Precision
 from .source import Preprocessing, Source
+from .verify.evaluator import VariantEvaluator
 from .verify.parity import VARIANT_BATCH_TOLERANCE, Original, Parity, check_consistency, check_parity, verify
 from .verify.photos import Photos, read_photos
 from .verify.precision import Choice, choose
 from .verify.precision_report import MIN_AGREEMENT, PrecisionReport
-from .verify.variants import VariantEvaluator
 
 _HELD_OUT, _HELD_OUT_FROM_VARIANTS = 64, 256  # photos: to see that one in a hundred changes takes more of them
 _CALIBRATING, _MIN_CALIBRATING = 32, 8  # photos

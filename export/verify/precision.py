@@ -13,25 +13,24 @@ from numpy.typing import NDArray
 
 from ..errors import PrecisionError
 from ..graph.convert import measure
-from ..graph.evidence import head_nodes
-from ..graph.quantize import layers
-from ..options import VARIANTS, Precision, VariantName, WrittenPrecision
+from ..graph.heads import head_nodes
+from ..options import TRIED_BY_AUTO, VARIANTS, Precision, VariantName, WrittenPrecision
 from ..source import first_line
+from .evaluator import VariantEvaluator, VariantMetrics, mean_error, probabilities_of
 from .precision_report import MAX_AUC_FALL, MIN_AGREEMENT, CandidateReport, PrecisionReport
 from .variants import (
-    Int8Settings,
+    Settings,
+    Spared,
     Variant,
-    VariantEvaluator,
-    VariantMetrics,
-    mean_error,
     open_variant,
-    probabilities_of,
 )
 
 _NOISE = 1.1  # a variant must be faster than fp32 by this ratio to be worth its error; less is timing noise
 _BLOCKS = 16  # of neighbouring layers, ranked by the error that each alone makes
 _RANKED_ON = 8  # photos
-_FLOAT_BLOCKS = (1, 2, 4, 8)  # how many of the worst blocks are left in float, at most half of them
+_SPARED_BLOCKS = (1, 2, 4, 8)  # how many of the worst blocks are spared, at most half of them
+
+_SPARED: Mapping[Spared, str] = {"in_float": "in float", "in_int8": "in 8 bits"}
 
 _Progress: TypeAlias = Callable[[str], None]
 
@@ -45,12 +44,14 @@ class Candidate:
         metrics: Differences from the original's answers.
         settings: Settings by which the graph was made; None where there was nothing to choose.
         in_float: Names of the nodes left in float; None for fp32.
+        in_int8: Names of the nodes left in 8 bits, of a variant in 4.
     """
 
     graph: onnx.ModelProto
     metrics: VariantMetrics
-    settings: Int8Settings | None = None
+    settings: Settings | None = None
     in_float: tuple[str, ...] | None = None
+    in_int8: tuple[str, ...] = ()
 
     def passes(self, fp32: Candidate) -> bool:
         """Say whether it loses no more than is allowed."""
@@ -83,7 +84,7 @@ def choose(
     """Make what was requested, and measure it; of several keep the fastest that is accepted.
 
     Args:
-        requested: `auto` tries all.
+        requested: `auto` tries those of `TRIED_BY_AUTO`.
         graph: Graph by `assemble`, in fp32.
         evaluator: Measures on held-out photos.
         calibrating: uint8 `[N, height, width, 3]`, other photos, for int8.
@@ -96,7 +97,7 @@ def choose(
     candidates: dict[WrittenPrecision, Candidate] = {"fp32": fp32}
     problems: dict[WrittenPrecision, PrecisionError] = {}
     for name in VARIANTS:
-        if requested in (name, "auto"):
+        if requested == name or (requested == "auto" and name in TRIED_BY_AUTO):
             try:
                 candidates[name] = _make(name, fp32, evaluator, calibrating, progress)
             except PrecisionError as error:
@@ -124,6 +125,7 @@ def _report(candidate: Candidate, latency_ms: float, latency_of_fp32: float, *, 
         latency_ratio=round(latency_ms / latency_of_fp32, 3),
         settings=candidate.settings,
         in_float=candidate.in_float,
+        in_int8=candidate.in_int8,
     )
 
 
@@ -173,39 +175,42 @@ def _make(
             candidate = _candidate(variant, (), fp32.graph, evaluator)
             if candidate.passes(fp32):
                 return candidate
-            progress(f"{name} loses too much; looking for the layers to leave in float (it may take minutes)")
+            left = _SPARED[variant.spared]
+            progress(f"{name} loses too much; looking for the layers to leave {left} (it may take minutes)")
             ranked_on = (calibrating if len(calibrating) else evaluator.pixels)[:_RANKED_ON]
             blocks = _rank_blocks(variant, fp32.graph, ranked_on)
-            return _leave_in_float(variant, blocks, candidate, fp32, evaluator)
+            return _spare_blocks(variant, blocks, candidate, fp32, evaluator)
     except Exception as error:  # the library's converters fail in every way there is
         raise PrecisionError(f"{name} cannot be made of this network ({first_line(error)})") from error
 
 
 def _candidate(
-    variant: Variant, float_blocks: Sequence[Sequence[str]], fp32: onnx.ModelProto, evaluator: VariantEvaluator
+    variant: Variant, spared_blocks: Sequence[Sequence[str]], fp32: onnx.ModelProto, evaluator: VariantEvaluator
 ) -> Candidate:
-    in_float = tuple(chain.from_iterable(float_blocks))
-    graph = variant.make(in_float)
-    return Candidate(graph, evaluator.measure(graph), variant.settings, (*head_nodes(fp32), *in_float))
+    spared = tuple(chain.from_iterable(spared_blocks))
+    graph = variant.make(spared)
+    left: dict[Spared, tuple[str, ...]] = {"in_float": (), "in_int8": (), variant.spared: spared}
+    in_float = (*head_nodes(fp32), *left["in_float"])
+    return Candidate(graph, evaluator.measure(graph), variant.settings, in_float, left["in_int8"])
 
 
-def _leave_in_float(
+def _spare_blocks(
     variant: Variant,
     blocks: Sequence[Sequence[str]],
     candidate: Candidate,
     fp32: Candidate,
     evaluator: VariantEvaluator,
 ) -> Candidate:
-    """Leave as few blocks in float as the candidate needs to pass; as many as are allowed where none passes.
+    """Spare as few blocks as the candidate needs to pass; as many as are allowed where none passes.
 
     Args:
         variant: Variant that makes the graphs.
         blocks: Names of the nodes of each block, the worst first.
-        candidate: Candidate without a block in float, returned where the network has too few of them.
+        candidate: Candidate without a spared block, returned where the network has too few of them.
         fp32: Candidate to compare with.
         evaluator: Measures on held-out photos.
     """
-    counts = [count for count in _FLOAT_BLOCKS if count <= len(blocks) // 2]
+    counts = [count for count in _SPARED_BLOCKS if count <= len(blocks) // 2]
     if not counts:
         return candidate
     largest = _candidate(variant, blocks[: counts[-1]], fp32.graph, evaluator)
@@ -223,7 +228,7 @@ def _rank_blocks(variant: Variant, graph: onnx.ModelProto, pixels: NDArray[np.ui
 
     Measured on the calibrating photos, so that the held-out ones stay out of the choice.
     """
-    units = layers(graph)
+    units = variant.layers
     size = -(-len(units) // _BLOCKS)
     blocks = [list(chain.from_iterable(units[start : start + size])) for start in range(0, len(units), size)]
     expected = probabilities_of(graph, pixels)

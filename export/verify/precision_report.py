@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..options import Precision, WrittenPrecision
-from .variants import Int8Settings, VariantMetrics
+from .evaluator import VariantMetrics
+from .variants import Settings
 
 MIN_AGREEMENT = 0.99  # share of held-out photos with the original's likeliest label
 MAX_AUC_FALL = 0.002  # against fp32
@@ -25,6 +26,7 @@ class CandidateReport:
         latency_ratio: `latency_ms` in units of fp32's.
         settings: Settings by which the graph was made; None where there was nothing to choose.
         in_float: Names of the nodes left in float; None for fp32.
+        in_int8: Names of the nodes left in 8 bits, of a variant in 4.
         batch_difference: Largest difference of any probability between batches of several sizes; None where it was
             not written and so not measured.
     """
@@ -34,8 +36,9 @@ class CandidateReport:
     size: int
     latency_ms: float
     latency_ratio: float
-    settings: Int8Settings | None = None
+    settings: Settings | None = None
     in_float: tuple[str, ...] | None = None
+    in_int8: tuple[str, ...] = ()
     batch_difference: float | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -50,6 +53,8 @@ class CandidateReport:
         }
         if self.in_float is not None:
             document["in_float"] = list(self.in_float)
+        if self.in_int8:
+            document["in_int8"] = list(self.in_int8)
         return document if self.batch_difference is None else document | {"batch_difference": self.batch_difference}
 
 

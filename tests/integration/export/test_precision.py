@@ -204,7 +204,7 @@ def test_sensitive_layers_stay_in_float_and_what_is_ruined_is_refused(
     (out / "model.onnx").unlink()
     capsys.readouterr()
 
-    monkeypatch.setattr("aiface_export.verify.precision._FLOAT_BLOCKS", ())  # no layer stays in float
+    monkeypatch.setattr("aiface_export.verify.precision._SPARED_BLOCKS", ())  # no layer stays in float
     assert main([*command, "int8", "--report", str(out / "report.json")]) == 1
     complaints = [line for line in capsys.readouterr().err.splitlines() if line.startswith("aiface-export: ")]
     assert len(complaints) == 1

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -15,20 +16,20 @@ from onnx import TensorProto, helper, numpy_helper
 from aiface_export.errors import PrecisionError
 from aiface_export.graph.assemble import assemble
 from aiface_export.options import PRECISIONS
-from aiface_export.verify.precision import Candidate, _fastest, _leave_in_float, _rank_blocks, choose
+from aiface_export.verify.evaluator import VariantEvaluator, VariantMetrics, probabilities_of
+from aiface_export.verify.precision import Candidate, _fastest, _rank_blocks, _spare_blocks, choose
 from aiface_export.verify.precision_report import CandidateReport, PrecisionReport
 from aiface_export.verify.variants import (
     Fp16Variant,
     Int8Variant,
-    VariantEvaluator,
-    VariantMetrics,
+    Spared,
     fit_int8,
     open_variant,
-    probabilities_of,
 )
 from tests.support.tiny_source import SIDE, tiny_source
 
 CHAIN = 16  # layers of the graph that is damaged layer by layer
+HEAD = ("after/softmax", "last")  # its nodes that stay in float
 SENSITIVE = ("layer 3", "layer 9")
 METRICS = VariantMetrics(
     images=100, max_difference=0.1, mean_difference=0.01, label_agreement=1.0, auc=0.9, auc_of_original=0.9
@@ -108,7 +109,7 @@ def test_int8_takes_the_method_of_the_least_error(fp32: onnx.ModelProto, pixels:
     assert error == pytest.approx(variant.errors[variant.method, variant.bits], abs=1e-7)
 
 
-@pytest.mark.parametrize("requested", PRECISIONS)
+@pytest.mark.parametrize("requested", [name for name in PRECISIONS if not name.endswith("-weights")])
 def test_what_is_requested_is_made(
     requested: str, fp32: onnx.ModelProto, evaluator: VariantEvaluator, pixels: np.ndarray
 ) -> None:
@@ -119,6 +120,36 @@ def test_what_is_requested_is_made(
     assert report["chosen"] == requested or requested == "auto"
     assert report["candidates"]["fp32"]["latency_ratio"] == 1.0
     assert choice.report.candidates[choice.report.chosen].size == choice.graph.ByteSize()
+
+
+@pytest.mark.parametrize(("requested", "bits"), [("int8-weights", 8), ("int4-weights", 4)])
+def test_weights_alone_are_put_into_fewer_bits(requested: str, bits: int, pixels: np.ndarray) -> None:
+    graph = chain()
+    evaluator = VariantEvaluator(pixels, probabilities_of(graph, pixels), [1], None, "made")
+    choice = choose(requested, graph, evaluator, pixels[:0], lambda _: None)
+    onnx.checker.check_model(choice.graph, full_check=True)
+    candidate = choice.report.to_json("made")["candidates"][requested]
+    assert candidate["weight_bits"] == bits
+    assert candidate["in_float"] == list(HEAD)
+    assert candidate["max_difference"] < 1e-5, "the matrices are identities, which any number of bits holds"
+    changed = [node for node in choice.graph.graph.node if node.op_type in ("MatMulNBits", "DequantizeLinear")]
+    assert len(changed) == CHAIN
+
+
+def test_what_is_too_sensitive_for_4_bits_has_8() -> None:
+    graph = chain()
+    with open_variant("int4-weights", graph, np.empty((0, SIDE, SIDE, 3), np.uint8)) as variant:
+        made = variant.make(["layer 3", "last"])
+    weights = {tensor.name: tensor.data_type for tensor in made.graph.initializer}
+    assert weights["weights 3/int8"] == TensorProto.INT8
+    assert weights["last"] == TensorProto.FLOAT
+    assert [node.op_type for node in made.graph.node].count("MatMulNBits") == CHAIN - 1
+    assert variant.spared == "in_int8"
+
+
+def test_a_network_of_convolutions_has_no_matrices(fp32: onnx.ModelProto, evaluator: VariantEvaluator) -> None:
+    with pytest.raises(PrecisionError, match=r"^int4-weights cannot be made of .*no matrix product with constant"):
+        choose("int4-weights", fp32, evaluator, evaluator.pixels[:0], lambda _: None)
 
 
 def test_what_cannot_be_made_is_a_problem_of_auto_and_an_error_else(
@@ -148,7 +179,7 @@ def chain() -> onnx.ModelProto:
         helper.make_node("MatMul", [f"x {n}", f"weights {n}"], [f"x {n + 1}"], name=f"layer {n}") for n in range(CHAIN)
     ]
     nodes += [
-        helper.make_node("MatMul", [f"x {CHAIN}", "last"], ["logits"], name="after/last"),
+        helper.make_node("MatMul", [f"x {CHAIN}", "last"], ["logits"], name="last"),
         helper.make_node("Softmax", ["logits"], ["probabilities"], name="after/softmax", axis=-1),
     ]
     last = np.array([[1, -1], [-1, 1], [0, 0]], dtype=np.float32) / 40
@@ -169,7 +200,12 @@ def chain() -> onnx.ModelProto:
 class Coarse:
     """A way to fewer bits that ruins `SENSITIVE` layers and hardly touches the others."""
 
+    spared: ClassVar[Spared] = "in_float"
     graph: onnx.ModelProto
+
+    @property
+    def layers(self) -> list[list[str]]:
+        return [[f"layer {n}"] for n in range(CHAIN)]
 
     @property
     def settings(self) -> None:
@@ -211,21 +247,21 @@ def test_as_few_blocks_as_needed_stay_in_float(damaged: tuple[Coarse, VariantEva
     ruined = Candidate(variant.make(), evaluator.measure(variant.make()))
     assert not ruined.passes(fp32)
     insensitive = [[f"layer {n}"] for n in range(CHAIN) if f"layer {n}" not in SENSITIVE]
-    chosen = _leave_in_float(variant, [[SENSITIVE[0]], [SENSITIVE[1]], *insensitive], ruined, fp32, evaluator)
+    chosen = _spare_blocks(variant, [[SENSITIVE[0]], [SENSITIVE[1]], *insensitive], ruined, fp32, evaluator)
     assert chosen.passes(fp32)
-    assert chosen.in_float == (SENSITIVE[0],), "the second one does not turn labels"
-    late = _leave_in_float(variant, [*insensitive[:2], [SENSITIVE[0]], *insensitive[2:]], ruined, fp32, evaluator)
-    assert late.in_float == ("layer 0", "layer 1", SENSITIVE[0], "layer 2"), "four are tried after two"
+    assert chosen.in_float == (*HEAD, SENSITIVE[0]), "the second one does not turn labels"
+    late = _spare_blocks(variant, [*insensitive[:2], [SENSITIVE[0]], *insensitive[2:]], ruined, fp32, evaluator)
+    assert late.in_float == (*HEAD, "layer 0", "layer 1", SENSITIVE[0], "layer 2"), "four are tried after two"
 
 
 def test_at_most_half_stays_in_float(damaged: tuple[Coarse, VariantEvaluator, Candidate]) -> None:
     variant, evaluator, fp32 = damaged
     ruined = Candidate(variant.make(), evaluator.measure(variant.make()))
     insensitive = [[f"layer {n}"] for n in range(CHAIN) if f"layer {n}" != SENSITIVE[0]]
-    refused = _leave_in_float(variant, [*insensitive, [SENSITIVE[0]]], ruined, fp32, evaluator)
+    refused = _spare_blocks(variant, [*insensitive, [SENSITIVE[0]]], ruined, fp32, evaluator)
     assert not refused.passes(fp32)
-    assert len(refused.in_float) == CHAIN // 2
-    assert _leave_in_float(variant, insensitive[:1], ruined, fp32, evaluator) is ruined, "one block has no half"
+    assert len(refused.in_float) == len(HEAD) + CHAIN // 2
+    assert _spare_blocks(variant, insensitive[:1], ruined, fp32, evaluator) is ruined, "one block has no half"
 
 
 def test_the_report_has_the_manifests_keys() -> None:

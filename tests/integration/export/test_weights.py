@@ -1,0 +1,102 @@
+"""Weights in 8 and 4 bits through the command: what is inside, what is refused, what is recorded."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+
+from aiface_export.cli import main
+from aiface_export.testing.random_checkpoints import save_family
+from aiface_runtime import Classifier
+
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+BITS = {"int8-weights": 8, "int4-weights": 4}
+MATRICES = {"clip_blocks": 3 * 6, "vit": 2 * 6}  # six in each block
+
+
+@pytest.fixture(scope="module", params=MATRICES)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_family(family, tmp_path_factory.mktemp(family), small=True)
+
+
+@pytest.fixture(scope="module")
+def plain(checkpoint: Path, painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its file in fp32."""
+    file = tmp_path_factory.mktemp("plain") / "plain.onnx"
+    assert main([str(checkpoint), "-o", str(file), "--images", str(painted)]) == 0
+    return file
+
+
+def p_ai(file: Path, photos: list[Path]) -> np.ndarray:
+    with Classifier(file, device="cpu") as classifier:
+        return np.array([answer.p_ai for answer in classifier.predict_many(photos, on_error="raise")])
+
+
+def float_weights(model: onnx.ModelProto) -> list[str]:
+    """Return the kinds of node that take a float32 matrix or kernel from the file."""
+    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer if len(tensor.dims) >= 2}
+    with_weights = (node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul", "MatMulNBits"))
+    return [node.op_type for node in with_weights if kinds.get(node.input[1]) == TensorProto.FLOAT]
+
+
+@pytest.mark.parametrize("precision", BITS)
+def test_only_the_matrices_of_the_blocks_are_in_fewer_bits(
+    *, precision: str, family: str, checkpoint: Path, plain: Path, painted: Path, tmp_path: Path
+) -> None:
+    file, report = tmp_path / "model.onnx", tmp_path / "report.json"
+    command = [str(checkpoint), "-o", str(file), "--images", str(painted), "--precision", precision]
+    assert main([*command, "--report", str(report), "--bundle"]) == 0
+    candidate = json.loads(report.read_text())["precision"]["candidates"][precision]
+    spared = candidate.get("in_int8", [])
+    model = onnx.load(file)
+    onnx.checker.check_model(model, full_check=True)
+    kinds = [node.op_type for node in model.graph.node]
+    in_8_bits, in_4_bits = kinds.count("DequantizeLinear"), kinds.count("MatMulNBits")
+    assert in_8_bits + in_4_bits == MATRICES[family]
+    assert in_8_bits == (MATRICES[family] if precision == "int8-weights" else len(spared))
+    heads = ["Gemm", "Conv"] if family == "clip_blocks" else ["Gemm"]
+    assert sorted(float_weights(model)) == sorted(["Conv", *heads]), "the embedding of patches and the heads"
+    assert file.stat().st_size < plain.stat().st_size
+    photos = sorted((painted / "val").glob("*/*.png"))
+    difference = np.abs(p_ai(file, photos) - p_ai(plain, photos))
+    assert 0 < difference.mean() < (0.03 if precision == "int8-weights" else 0.1)
+    assert candidate["weight_bits"] == BITS[precision]
+    assert candidate["max_difference"] == pytest.approx(difference.max(), abs=1e-3)
+    assert candidate["label_agreement"] >= 0.99
+    assert candidate["batch_difference"] <= 1e-3
+    assert ("face_agreement" in candidate) == (family == "clip_blocks")
+    assert f"## {precision} against the checkpoint" in file.with_suffix(".md").read_text()
+
+
+def test_what_4_bits_ruin_is_refused(
+    checkpoint: Path,
+    painted: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aiface_export.verify.precision._SPARED_BLOCKS", ())  # no layer has 8 bits
+    file = tmp_path / "model.onnx"
+    command = [str(checkpoint), "-o", str(file), "--images", str(painted), "--precision", "int4-weights"]
+    assert main(command) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert "looking for the layers to leave in 8 bits" in lines[-2]
+    assert lines[-1].startswith("aiface-export: int4-weights loses too much on 16 held-out photos: labels equal")
+    assert not list(tmp_path.iterdir())
+    assert logging.root.level == logging.WARNING, "onnxruntime's quantiser would set it up"
