@@ -39,7 +39,8 @@ class Classifier:
     manager.
 
     Args:
-        model: A bundled model's name or the path of an `.onnx` file from `aiface-export`; None for the bundled default.
+        model: Name of a bundled or installed model, or path of an `.onnx` file from `aiface-export`; None for the
+            bundled default.
         device: `auto` takes the best device that truly works and says in `fallback` what it passed over; a device named
             explicitly that cannot be had is an error.
         providers: onnxruntime providers in order of preference, for devices that `device` has no name for.

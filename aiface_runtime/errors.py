@@ -95,7 +95,7 @@ class ModelError(AifaceError):
 
 
 class ModelNotFoundError(ModelError, FileNotFoundError):
-    """Neither a bundled name nor a file."""
+    """Neither a file nor the name of a bundled or installed model."""
 
     code = "model_not_found"
 

@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
 def _report() -> dict[str, Facts]:
     return {
         "versions": _versions(),
+        "models": _models(),
         "onnxruntime": _onnxruntime(),
         "devices": _devices(),
         "cpu": {"machine": platform.machine(), "flags": _cpu_flags()},
@@ -59,6 +60,20 @@ def _versions() -> Facts:
         except PackageNotFoundError:
             versions[package] = "not installed"
     return versions
+
+
+def _models() -> Facts:
+    """Say of each model that is found by name whether its file is the published one."""
+    from ..catalog import entries, installed, resolve
+    from ..errors import ModelCorruptError
+
+    facts: Facts = {}
+    for name in (*(entry.name for entry in entries()), *installed()):
+        try:
+            facts[name] = str(resolve(name))
+        except ModelCorruptError as error:
+            facts[name] = f"no: {error}"
+    return facts
 
 
 def _onnxruntime() -> Facts:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..catalog import Entry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="the bundled models, the default first")
+    actions.add_parser("list", help="the bundled models, the default first, and those of other installed packages")
     show = actions.add_parser("show", help="the manifest that a model file carries")
     show.add_argument("model", nargs="?", metavar="NAME|FILE", help="default: the bundled default")
     verify = actions.add_parser("verify", help="hash, manifest and a first answer of each model")
-    verify.add_argument("models", nargs="*", metavar="NAME|FILE", help="default: all bundled models")
+    verify.add_argument("models", nargs="*", metavar="NAME|FILE", help="default: all that list names")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,12 +29,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list() -> int:
-    from ..catalog import entries
+    from ..catalog import entries, installed, read_installed
+    from ..errors import ModelCorruptError
 
     for index, entry in enumerate(entries()):
-        default = "  (default)" if index == 0 else ""
-        print(f"{entry.name}  {entry.size / 1e6:.1f} MB  sha256 {entry.sha256[:12]}{default}")
-    return 0
+        print(_line(entry) + ("  (default)" if index == 0 else ""))
+    code = 0
+    for point in installed().values():
+        try:
+            entry = read_installed(point)
+        except ModelCorruptError as error:
+            code = 3
+            print(f"aiface: {error}", file=sys.stderr)
+        else:
+            print(f"{_line(entry)}  (of {entry.distribution})")
+    return code
+
+
+def _line(entry: Entry) -> str:
+    return f"{entry.name}  {entry.size / 1e6:.1f} MB  sha256 {entry.sha256[:12]}"
 
 
 def _show(model: str | None) -> int:
@@ -44,12 +61,12 @@ def _show(model: str | None) -> int:
 def _verify(models: list[str]) -> int:
     import numpy as np
 
-    from ..catalog import entries
+    from ..catalog import entries, installed
     from ..classifier import Classifier
     from ..errors import ModelError
 
     failures = 0
-    for model in models or [entry.name for entry in entries()]:
+    for model in models or [*(entry.name for entry in entries()), *installed()]:
         try:
             with Classifier(model, device="cpu") as classifier:
                 manifest = classifier.manifest

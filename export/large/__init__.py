@@ -1,0 +1,1 @@
+"""`aiface-large`: the accurate model, in a distribution of its own."""
