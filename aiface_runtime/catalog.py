@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GROUP = "aiface.models"  # of the entry points by which other distributions bring models
 _ELSEWHERE = {
-    "large": "it comes with the wheel aiface-large, which docs/export.md says how to make: pip install that",
+    "large": "it comes with the wheel aiface-large: make it as docs/export.md says, and pip install it",
 }
 
 
