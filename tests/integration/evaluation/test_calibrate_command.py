@@ -162,7 +162,7 @@ def test_what_cannot_be_calibrated_is_one_line(
         (str(sigmoid), painted, new, 1, "ends in Sigmoid, not in Softmax"),
         (MODEL, tmp_path / "none", new, 1, "no such folder"),
         (MODEL, painted / "val" / "real", new, 1, "real/ and ai/"),
-        ("no-such-model", painted, new, 1, "neither a model file nor a bundled model"),
+        ("no-such-model", painted, new, 1, "neither a model file nor an installed model"),
         (MODEL, painted, tmp_path / "new.txt", 2, "must end in .onnx"),
         (str(own), painted, own, 2, "is the model itself"),
         (MODEL, painted, tmp_path / "none" / "new.onnx", 4, "cannot be written"),

@@ -101,7 +101,7 @@ def test_what_cannot_be_compared_is_one_line(red: str, photos: Path, capsys: pyt
         ([BUNDLED, str(photos)], 2, "takes two models or more"),
         ([red, red, str(photos)], 2, "two of the models have this name"),
         ([BUNDLED, red, str(photos), "--rounds", "-1"], 2, "--rounds -1: at least 0"),
-        ([BUNDLED, "none", str(photos)], 1, "neither a model file nor a bundled model"),
+        ([BUNDLED, "none", str(photos)], 1, "neither a model file nor an installed model"),
         ([BUNDLED, red, str(photos), "--split", "val"], 1, "no photos of the split val"),
         ([BUNDLED, red, str(photos), "-o", "none/c.json"], 4, "cannot be written"),
     ):

@@ -150,7 +150,7 @@ def test_what_cannot_be_evaluated_is_one_line(
     missing = tmp_path / "manifest.csv"
     missing.write_text("path,label\na.jpg,real\nb.jpg,ai\n")
     for model, photos, options, says in (
-        ("no-such-model", painted, [], "neither a model file nor a bundled model"),
+        ("no-such-model", painted, [], "neither a model file nor an installed model"),
         (str(tmp_path / "text.onnx"), painted, [], "text.onnx"),
         (MODEL, tmp_path / "none", [], "no such folder or manifest"),
         (MODEL, one_label, [], "no photos labelled ai"),

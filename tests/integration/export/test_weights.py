@@ -92,11 +92,11 @@ def test_what_4_bits_ruin_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("aiface_export.verify.precision._SPARED_BLOCKS", ())  # no layer has 8 bits
-    file = tmp_path / "model.onnx"
+    file, level = tmp_path / "model.onnx", logging.root.level
     command = [str(checkpoint), "-o", str(file), "--images", str(painted), "--precision", "int4-weights"]
     assert main(command) == 1
     lines = capsys.readouterr().err.splitlines()
     assert "looking for the layers to leave in 8 bits" in lines[-2]
     assert lines[-1].startswith("aiface-export: int4-weights loses too much on 16 held-out photos: labels equal")
     assert not list(tmp_path.iterdir())
-    assert logging.root.level == logging.WARNING, "onnxruntime's quantiser would set it up"
+    assert logging.root.level == level, "onnxruntime's quantiser would set it"

@@ -11,7 +11,9 @@ import pytest
 
 from aiface_export.cli import main as export
 from aiface_training.cli import build_parser
-from aiface_training.recipe import FinetuneRecipe, load_recipe
+from aiface_training.distillation.recipe import StudentRecipe
+from aiface_training.recipe import load_recipe
+from aiface_training.teacher.recipe import TeacherRecipe
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "train_bundled_model.sh"
@@ -31,14 +33,17 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
 
 def test_training_commands_are_understood(commands: list[list[str]]) -> None:
     parsed = [build_parser().parse_args(words[1:]) for words in commands if words[0].endswith("aiface-train")]
-    assert len(parsed) == 11
-    outputs = {str(args.output) for args in parsed}
-    assert len(outputs) == 11, "no step overwrites another's output"
+    outputs: set[str] = set()
     for args in parsed:
         if "recipe" in args:
-            assert load_recipe(args.recipe, FinetuneRecipe, args.set).seed > 2000
-    inputs = {str(path) for args in parsed for path in vars(args).get("checkpoints", ())}
-    assert inputs <= outputs, "what is averaged was trained before"
+            kind = StudentRecipe if args.run.__module__.endswith("distil") else TeacherRecipe
+            assert load_recipe(args.recipe, kind, args.set).seed > 2000
+        inputs = [vars(args).get(name) for name in ("checkpoint", "checkpoints", "views", "teacher", "model")]
+        named = [str(each) for given in inputs if given for each in (given if isinstance(given, list) else [given])]
+        assert set(named) <= outputs, "made by a step before"
+        assert str(args.output) not in outputs, "no step overwrites another's output"
+        outputs.add(str(args.output))
+    assert len(parsed) == 9
 
 
 @pytest.mark.torch
@@ -46,7 +51,7 @@ def test_training_commands_are_understood(commands: list[list[str]]) -> None:
 def test_the_export_is_understood(commands: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     (words,) = [words for words in commands if words[0].endswith("aiface-export")]
     assert export(words[1:]) == 1, "2 would be wrong usage; here only the checkpoint is missing"
-    assert "averaged" in capsys.readouterr().err
+    assert "bundled: no such folder" in capsys.readouterr().err
 
 
 def test_a_dry_run_leaves_nothing_and_other_options_are_refused(tmp_path: Path) -> None:
