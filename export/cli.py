@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from .options import PRECISIONS, ExportOptions
 
 if TYPE_CHECKING:
     from .pipeline import Exported
+    from .source import Source
     from .verify.precision_report import CandidateReport
 
 _SOURCE = "transformers folder, hub id org/name[@revision], .h5, .keras, SavedModel or .onnx"
@@ -43,19 +44,27 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     args = _parser().parse_args(words)
+    return run("aiface-export", lambda: _export(args, shlex.join(["aiface-export", *words])))
 
+
+def run(command: str, action: Callable[[], None]) -> int:
+    """Do what a command is for, and say on stderr in one line what was wrong.
+
+    Returns:
+        The exit code: 0, or 1 when something was wrong.
+    """
     from aiface_evaluation.errors import DataError
     from aiface_runtime.errors import AifaceError
 
     from .errors import ExportError
 
     try:
-        _export(args, shlex.join(["aiface-export", *words]))
+        action()
     except ImportError as error:
-        print(f'aiface-export: {error}; install what exporting needs: pip install "aiface[export]"', file=sys.stderr)
+        print(f'{command}: {error}; install what exporting needs: pip install "aiface[export]"', file=sys.stderr)
         return 1
     except (ExportError, DataError, AifaceError, OSError) as error:
-        print(f"aiface-export: {error}", file=sys.stderr)
+        print(f"{command}: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -67,15 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("source", metavar="SOURCE", help=_SOURCE)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="the file to write")
-    parser.add_argument("--images", type=Path, metavar="DIR", help=_IMAGES)
     parser.add_argument("--ai-label", action="append", default=[], metavar="LABEL", help="a label that means AI")
-    parser.add_argument("--name", help="the model's name (default: the file's)")
-    parser.add_argument("--model-version", default="1", metavar="V", help="the model's own version (default: 1)")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help=_PRECISION)
-    parser.add_argument("--calibrate", type=Path, metavar="DIR", help="labelled photos to fit the probabilities on")
-    parser.add_argument("--scaled-decoding", action="store_true", help=_SCALED)
-    parser.add_argument("--report", type=Path, metavar="FILE.json", help="where all that was measured goes")
-    parser.add_argument("--bundle", action="store_true", help="also write the model card and index.json beside FILE")
+    add_options(parser)
     keras = parser.add_argument_group("of a Keras source, which does not say it itself")
     keras.add_argument("--labels", type=_names, default=(), metavar="A,B", help="what its outputs, or 0 and 1, mean")
     keras.add_argument("--channels", choices=CHANNELS, help="the order it was fed (default: bgr)")
@@ -88,22 +90,54 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every source, as `write` takes them."""
+    parser.add_argument("--images", type=Path, metavar="DIR", help=_IMAGES)
+    parser.add_argument("--name", help="the model's name (default: the file's)")
+    parser.add_argument("--model-version", default="1", metavar="V", help="the model's own version (default: 1)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help=_PRECISION)
+    parser.add_argument("--calibrate", type=Path, metavar="DIR", help="labelled photos to fit the probabilities on")
+    parser.add_argument("--scaled-decoding", action="store_true", help=_SCALED)
+    parser.add_argument("--report", type=Path, metavar="FILE.json", help="where all that was measured goes")
+    parser.add_argument("--bundle", action="store_true", help="also write the model card and index.json beside FILE")
+
+
 def _export(args: argparse.Namespace, command: str) -> None:
-    from .errors import ExportError
-    from .pipeline import export
     from .source import Hints
     from .sources import open_source
 
-    def progress(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-    if args.report and not args.report.parent.is_dir():  # now, not after minutes of conversion
-        raise ExportError(f"--report {args.report}: there is no folder {args.report.parent}; make it first")
+    check_report(args.report)
     progress(f"reading {args.source}")
     hints = Hints(
         labels=args.labels, channels=args.channels, resize=args.resize, processor=args.processor, config=args.config
     )
-    exported = export(open_source(args.source, args.ai_label, hints), args.output, _options(args, command), progress)
+    write(open_source(args.source, args.ai_label, hints), args, command)
+
+
+def check_report(report: Path | None) -> None:
+    """Refuse a report without a folder now, not after minutes of conversion."""
+    from .errors import ExportError
+
+    if report and not report.parent.is_dir():
+        raise ExportError(f"--report {report}: there is no folder {report.parent}; make it first")
+
+
+def progress(line: str) -> None:
+    """Say on stderr what is done next."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def write(source: Source, args: argparse.Namespace, command: str) -> None:
+    """Export a source as the options say, and print a summary.
+
+    Args:
+        source: What to export.
+        args: The options of `add_options`, and `output`, the file to write.
+        command: Command line that the user typed, for the record.
+    """
+    from .pipeline import export
+
+    exported = export(source, args.output, _options(args, command), progress)
     if args.bundle:
         from .model_card import bundle
 

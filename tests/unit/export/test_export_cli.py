@@ -101,11 +101,14 @@ def test_the_choices_are_declared_once() -> None:
     assert [name for name in PRECISIONS if ExportOptions(precision=name).makes_int8] == ["int8", "auto"]
 
 
-def test_help_needs_no_framework() -> None:
+@pytest.mark.parametrize(
+    ("module", "words"), [("aiface_export.cli", ["--help"]), ("aiface_export.large.cli", ["compose", "--help"])]
+)
+def test_help_needs_no_framework(module: str, words: list[str]) -> None:
     """And says every precision that there is."""
     code = (
-        "import sys; from aiface_export.cli import main\n"
-        "try: main(['--help'])\n"
+        f"import sys; from {module} import main\n"
+        f"try: main({words})\n"
         "finally: print(sorted({'torch', 'transformers', 'onnx', 'numpy', 'sklearn'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
