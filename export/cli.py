@@ -131,8 +131,8 @@ def write(source: Source, args: argparse.Namespace, command: str) -> None:
     """Export a source as the options say, and print a summary.
 
     Args:
-        source: What to export.
-        args: The options of `add_options`, and `output`, the file to write.
+        source: Classifier to export.
+        args: Options of `add_options`, and `output`, the file to write.
         command: Command line that the user typed, for the record.
     """
     from .pipeline import export

@@ -59,8 +59,8 @@ def check_tower(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torc
     """Refuse other weights than those that a fingerprint was made of; rounding to half precision or int8 passes.
 
     Args:
-        tensors: The tower's tensors by name.
-        expected: What `fingerprint` gave for the right ones, of the same names and shapes.
+        tensors: Tensors of the tower, by name.
+        expected: Fingerprint of the right ones, of the same names and shapes.
         name: Name of the tower, for messages.
 
     Raises:

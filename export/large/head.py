@@ -40,8 +40,8 @@ def save_head(checkpoint: Path, clip_source: str, file: Path) -> None:
     """
     source = read_transformers(checkpoint)
     trained = _network(source)
-    network = _cut(load_clip(clip_source), trained.config, clip_source)
-    tower = fingerprint(network.clip.state_dict())
+    files = _read_files(checkpoint, source)
+    tower = fingerprint(_cut(load_clip(clip_source), _config(files, checkpoint), clip_source).clip.state_dict())
     check_tower(trained.clip.state_dict(), tower, str(checkpoint))
     expected = answers(trained, source.processor)
     matrices = [module for module in trained.clip.encoder.modules() if isinstance(module, nn.Linear)]
@@ -50,7 +50,7 @@ def save_head(checkpoint: Path, clip_source: str, file: Path) -> None:
         tower=tower,
         answers=expected,
         tolerances=tolerances(trained, source.processor, matrices, expected),
-        files=_read_files(checkpoint, source),
+        files=files,
     ).write(file)
 
 

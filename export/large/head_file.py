@@ -28,10 +28,10 @@ class HeadFile:
     """What a head file holds.
 
     Attributes:
-        weights: The network's tensors that are not CLIP's, by name, rounded to half precision in the file.
+        weights: Tensors of the network that are not CLIP's, by name, rounded to half precision in the file.
         tower: Fingerprint of CLIP's kept part, by `fingerprint`.
-        answers: The trained network's answers to the pictures of `answers.pictures`, by output.
-        tolerances: How far those of a composed network may lie from them, by output.
+        answers: Answers of the trained network to the pictures of `answers.pictures`, by output.
+        tolerances: Largest differences that a composed network's answers may have from them, by output.
         files: Contents of the checkpoint's other files by name.
     """
 

@@ -121,9 +121,13 @@ def test_the_command_writes_a_model_that_answers_as_the_teacher(
     words = ["compose", str(wheel), "--head", str(head), "-o", str(file), "--images", str(tmp_path)]
     assert main([*words, "--precision", "fp32"]) == 0
     assert capsys.readouterr().out.startswith(f"{file}: ")
+    assert main(["wheel", str(file), "-o", str(tmp_path / "dist")]) == 0
+    assert (
+        _names(tmp_path / "dist") == [Path(capsys.readouterr().out.strip()).name] == ["aiface_large-1-py3-none-any.whl"]
+    )
     expected = read_transformers(checkpoint).answers(smooth_pictures())
     with Classifier(file) as classifier:
-        found = [classifier.predict(picture).probabilities["ai"] for picture in smooth_pictures()]
+        found = [classifier.predict(picture).p_ai for picture in smooth_pictures()]
         assert np.ptp(found) > 0.2
         np.testing.assert_allclose(found, expected.probabilities[:, 1], atol=1e-4)
         source = classifier.manifest.document["source"]
