@@ -8,8 +8,9 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
+
+from aiface_runtime.catalog import entries
 
 from ..cli import add_options, check_report, progress, run, write
 from ..options import Precision
@@ -61,7 +62,7 @@ def _compose(args: argparse.Namespace) -> None:
     from ..sources.transformers_folder import read_transformers
     from .head import compose
 
-    head = args.head or Path(str(files("aiface_runtime.models"))) / "aiface-large-head.safetensors"
+    head = args.head or entries()[0].path.with_name("aiface-large-head.safetensors")  # beside the bundled models
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "aiface-large"
         progress(f"composing {args.source} and {head.name}")
