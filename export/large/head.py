@@ -41,17 +41,21 @@ def save_head(checkpoint: Path, clip_source: str, file: Path) -> None:
     source = read_transformers(checkpoint)
     trained = _network(source)
     files = _read_files(checkpoint, source)
-    tower = fingerprint(_cut(load_clip(clip_source), _config(files, checkpoint), clip_source).clip.state_dict())
+    composed = _cut(load_clip(clip_source), _config(files, checkpoint), clip_source)
+    tower = fingerprint(composed.clip.state_dict())
     check_tower(trained.clip.state_dict(), tower, str(checkpoint))
     expected = answers(trained, source.processor)
     matrices = [module for module in trained.clip.encoder.modules() if isinstance(module, nn.Linear)]
-    HeadFile(
-        weights={name: each for name, each in trained.state_dict().items() if not name.startswith(_TOWER)},
+    head = HeadFile(
+        weights={name: each.half() for name, each in trained.state_dict().items() if not name.startswith(_TOWER)},
         tower=tower,
         answers=expected,
         tolerances=tolerances(trained, source.processor, matrices, expected),
         files=files,
-    ).write(file)
+    )
+    _put(head.weights, composed, checkpoint)
+    check_answers(answers(composed, source.processor), expected, head.tolerances, str(checkpoint))
+    head.write(file)
 
 
 def compose(clip_source: str, file: Path, folder: Path) -> None:

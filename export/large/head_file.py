@@ -28,7 +28,7 @@ class HeadFile:
     """What a head file holds.
 
     Attributes:
-        weights: Tensors of the network that are not CLIP's, by name, rounded to half precision in the file.
+        weights: Tensors of the network that are not CLIP's, by name, in half precision.
         tower: Fingerprint of CLIP's kept part, by `fingerprint`.
         answers: Answers of the trained network to the pictures of `answers.pictures`, by output.
         tolerances: Largest differences that a composed network's answers may have from them, by output.
@@ -63,7 +63,7 @@ class HeadFile:
 
     @classmethod
     def read(cls, file: Path) -> HeadFile:
-        """Read what `write` wrote; the weights are float32.
+        """Read what `write` wrote.
 
         Raises:
             SourceError: It is not such a file.
@@ -97,14 +97,13 @@ def _named(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.
 
 
 def _packed(tensor: torch.Tensor) -> torch.Tensor:
-    """Round to half precision and compress: first the low bytes, then the high ones, whose exponents are much alike."""
-    halves = tensor.detach().numpy().astype("<f2")
-    return _bytes_tensor(halves.reshape(-1, 1).view(np.uint8).T.tobytes())
+    """Compress half precision: first the low bytes, then the high ones, whose exponents are much alike."""
+    return _bytes_tensor(tensor.numpy().astype("<f2").reshape(-1, 1).view(np.uint8).T.tobytes())
 
 
 def _unpacked(packed: torch.Tensor, shape: list[int]) -> torch.Tensor:
     planes = np.frombuffer(zlib.decompress(packed.numpy().tobytes()), np.uint8).reshape(2, -1)
-    return torch.from_numpy(np.ascontiguousarray(planes.T).view("<f2").astype(np.float32).reshape(shape))
+    return torch.from_numpy(np.ascontiguousarray(planes.T).view("<f2").astype(np.float16).reshape(shape))
 
 
 def _bytes_tensor(content: bytes) -> torch.Tensor:

