@@ -31,7 +31,7 @@ class HeadFile:
         weights: Tensors of the network that are not CLIP's, by name, in half precision.
         tower: Fingerprint of CLIP's kept part, by `fingerprint`.
         answers: Answers of the trained network to the pictures of `answers.pictures`, by output.
-        tolerances: Largest differences that a composed network's answers may have from them, by output.
+        tolerances: Largest mean differences that a composed network's answers may have from them, by output.
         files: Contents of the checkpoint's other files by name.
     """
 
