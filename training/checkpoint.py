@@ -19,6 +19,7 @@ from transformers import (
 
 from aiface_evaluation.dataset import LABELS
 from aiface_evaluation.errors import DataError
+from aiface_export import networks  # noqa: F401 which transformers' Auto classes then know
 
 ImageProcessor: TypeAlias = Any  # transformers' processors have no common typed attributes
 

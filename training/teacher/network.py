@@ -8,6 +8,7 @@ import torch
 from transformers import CLIPImageProcessor, CLIPVisionModel
 
 from aiface_evaluation.dataset import LABELS
+from aiface_evaluation.errors import DataError
 from aiface_export.networks import ClipBlocksConfig, ClipBlocksForImageClassification
 
 from ..checkpoint import ImageProcessor, has_bfloat16
@@ -17,7 +18,11 @@ from .recipe import TeacherRecipe
 
 
 def teacher_network(clip: CLIPVisionModel, recipe: TeacherRecipe) -> ClipBlocksForImageClassification:
-    """Return the first blocks of a tower with a head that knows nothing yet."""
+    """Return the first blocks of a tower with a head that knows nothing yet.
+
+    Raises:
+        DataError: The tower has fewer blocks than the recipe keeps.
+    """
     config = ClipBlocksConfig(
         vision=clip.config.to_diff_dict() | {"num_hidden_layers": recipe.kept_blocks},
         class_blocks=recipe.class_blocks,
@@ -28,7 +33,11 @@ def teacher_network(clip: CLIPVisionModel, recipe: TeacherRecipe) -> ClipBlocksF
         label2id={label: index for index, label in enumerate(LABELS)},
     )
     network = ClipBlocksForImageClassification(config)
-    network.clip.load_state_dict(clip.vision_model.state_dict(), strict=False)  # the upper blocks are not kept
+    missing, _ = network.clip.load_state_dict(clip.vision_model.state_dict(), strict=False)  # without the upper blocks
+    if missing:
+        raise DataError(
+            f"CLIP's tower has {clip.config.num_hidden_layers} blocks; the recipe keeps {recipe.kept_blocks}"
+        )
     network.train(False)
     return network
 
