@@ -18,6 +18,7 @@ AifaceError
 ├── BackendNotInstalledError (ImportError)  no onnxruntime
 ├── DeviceUnavailableError (RuntimeError)   the device that was asked for cannot be had
 ├── InferenceError (RuntimeError)           the device failed while the model ran
+├── OutputError (OSError)                   a result cannot be written
 └── UsageError (ValueError)                 an argument that makes no sense
 ```
 
@@ -166,6 +167,12 @@ class InferenceError(AifaceError, RuntimeError):
     """The device failed while the model ran."""
 
     code = "inference"
+
+
+class OutputError(AifaceError, OSError):
+    """A result cannot be written."""
+
+    code = "output"
 
 
 class UsageError(AifaceError, ValueError):

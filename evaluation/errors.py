@@ -11,12 +11,6 @@ class DataError(AifaceError, ValueError):
     code = "data"
 
 
-class OutputError(AifaceError, OSError):
-    """A result cannot be written."""
-
-    code = "output"
-
-
 class CalibrationError(AifaceError, ValueError):
     """A model file cannot be calibrated."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aiface_runtime.cli.program import NOT_WRITTEN, complain, is_write_error, run_program
 from aiface_runtime.manifest import FILTERS
 
 from .checkpoint_record import CHANNELS
@@ -34,14 +35,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Export one source.
 
     Returns:
-        0 when the file was written, 1 when something was wrong and nothing was written; argparse exits with 2.
+        0 when the file was written, 1 when something was wrong and nothing was written, 4 when the output cannot be
+        written; argparse exits with 2.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    return run_program("aiface-export", lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
     if words[:1] == [_OLD_FORM]:
         words = words[1:]
-        print(
-            "aiface-export adopt: will go; leave the word out: aiface-export MODEL.onnx --processor FILE --config FILE",
-            file=sys.stderr,
+        complain(
+            "aiface-export adopt",
+            "will go; leave the word out: aiface-export MODEL.onnx --processor FILE --config FILE",
         )
     args = _parser().parse_args(words)
     return run("aiface-export", lambda: _export(args, shlex.join(["aiface-export", *words])))
@@ -51,7 +57,7 @@ def run(command: str, action: Callable[[], None]) -> int:
     """Do what a command is for, and say on stderr in one line what was wrong.
 
     Returns:
-        The exit code: 0, or 1 when something was wrong.
+        The exit code: 0, 1 when something was wrong, or 4 when the output could not be written.
     """
     from aiface_evaluation.errors import DataError
     from aiface_runtime.errors import AifaceError
@@ -61,11 +67,11 @@ def run(command: str, action: Callable[[], None]) -> int:
     try:
         action()
     except ImportError as error:
-        print(f'{command}: {error}; install what exporting needs: pip install "aiface[export]"', file=sys.stderr)
+        complain(command, f'{error}; install what exporting needs: pip install "aiface[export]"')
         return 1
     except (ExportError, DataError, AifaceError, OSError) as error:
-        print(f"{command}: {error}", file=sys.stderr)
-        return 1
+        complain(command, error)
+        return NOT_WRITTEN if is_write_error(error) else 1
     return 0
 
 

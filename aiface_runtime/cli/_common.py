@@ -1,17 +1,16 @@
-"""What several commands share: the choice of a model, standard input, and an answer on one line."""
+"""What several commands share: the choice of a model, and an answer on one line."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..devices import DEVICES
+from .program import printable
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
-    from ..images import ImageInput
     from ..prediction import Prediction
 
 Format = Literal["text", "json", "jsonl", "csv"]
@@ -43,24 +42,10 @@ def open_classifier(args: argparse.Namespace) -> Classifier:
     return Classifier(args.model, device=args.device, threads=args.threads, operating_point=args.operating_point)
 
 
-def photo_of(argument: str) -> ImageInput:
-    """Return what an argument names: a path, or standard input for `-`."""
-    return _Stdin() if argument == "-" else argument
-
-
-class _Stdin:
-    """Standard input as a binary file that is named as the user named it."""
-
-    name = "-"
-
-    def read(self) -> bytes:
-        return sys.stdin.buffer.read()
-
-
 def text_of(answer: Prediction) -> str:
     """Return an answer on one line, with what it warns of."""
     details = ", ".join([f"p_ai {answer.p_ai:.3f}", *answer.warnings])
-    return f"{answer.input}: {answer.verdict.value} ({details})"
+    return f"{printable(answer.input)}: {answer.verdict.value} ({details})"
 
 
 def check_output(output: Path, photo: str) -> None:

@@ -8,6 +8,8 @@ from dataclasses import asdict
 
 from ._common import REPORT_FORMATS, add_format_argument, add_model_arguments, open_classifier
 
+SUMMARY = "Measure how long an answer takes on this machine"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

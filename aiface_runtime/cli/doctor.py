@@ -20,6 +20,8 @@ _CPU_FLAGS = (
     *("asimd", "asimddp", "i8mm", "bf16", "sve"),
 )
 
+SUMMARY = "Say what works on this machine: versions, devices, threads"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

@@ -13,12 +13,15 @@ from ._common import (
     add_model_arguments,
     check_output,
     open_classifier,
-    photo_of,
     text_of,
 )
+from .inputs import photo_of
+from .program import printable
 
 if TYPE_CHECKING:
     from PIL import Image
+
+SUMMARY = "Show which parts of a photo its answer comes from"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,17 +43,17 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(explanation.to_record() | {"map": str(args.output)}))
     else:
-        print(f"{text_of(explanation.prediction)}, evidence map: {args.output}")
+        print(f"{text_of(explanation.prediction)}, evidence map: {printable(str(args.output))}")
     return 0
 
 
 def _write(picture: Image.Image, output: Path) -> None:
     """Write a picture so that a reader never sees half a file."""
-    from ..errors import UsageError
+    from ..errors import OutputError
     from ..files import atomic_write
 
     try:
         with atomic_write(output) as draft:
             picture.save(draft, "PNG")
     except OSError as error:
-        raise UsageError(f"-o {output}: cannot be written ({error.strerror or error})") from error
+        raise OutputError(f"-o {output}: cannot be written ({error.strerror or error})") from error

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import TYPE_CHECKING
+
+from .program import complain
 
 if TYPE_CHECKING:
     from ..catalog import Entry
+
+SUMMARY = "List, show and verify model files"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +43,7 @@ def _list() -> int:
             entry = read_installed(point)
         except ModelCorruptError as error:
             code = 3
-            print(f"aiface: {error}", file=sys.stderr)
+            complain("aiface", error)
         else:
             print(f"{_line(entry)}  (of {entry.distribution})")
     return code
@@ -73,7 +76,7 @@ def _verify(models: list[str]) -> int:
                 total = sum(classifier.predict(np.full((64, 64, 3), 128, np.uint8)).scores.values())
         except ModelError as error:
             failures += 1
-            print(f"aiface: {error}", file=sys.stderr)
+            complain("aiface", error)
             continue
         failures += (wrong := abs(total - 1.0) > 1e-3)
         print(f"{model}: {f'its probabilities sum to {total:.4f}' if wrong else f'ok ({manifest.id})'}")

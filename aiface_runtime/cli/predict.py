@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
-from ._common import ANSWER_FORMATS, add_format_argument, add_model_arguments, open_classifier, photo_of, text_of
+from ._common import ANSWER_FORMATS, add_format_argument, add_model_arguments, open_classifier, text_of
+from .inputs import expand
+from .program import complain, printable
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..images import ImageInput
     from ..prediction import Failure, Prediction
 
     Answer: TypeAlias = Prediction | Failure
@@ -25,6 +24,10 @@ _COLUMNS = (
     *("input", "verdict", "p_ai", "scores", "model", "device"),
     *("error", "message", "face_probability", "warnings"),
 )
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and their full-width forms
+
+SUMMARY = "Answer for photos and folders of photos"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,39 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer for each input in order; a bad one becomes a record and the others are still answered."""
-    inputs = list(_expand(args.inputs))
+    inputs = list(expand(args.inputs))
     with open_classifier(args) as classifier:
         answers = classifier.predict_many(inputs, batch_size=args.batch_size)
         with Progress(answers, len(inputs)) as shown:
             return int(_WRITERS[args.format](shown, sys.stdout))
-
-
-def _expand(inputs: Sequence[str]) -> Iterator[ImageInput]:
-    for argument in inputs:
-        if os.path.isdir(argument) and not _looks_like_photo(argument):
-            # A folder with nothing in it stays in the list: decoding it yields the record that says so.
-            yield from list(_walk(argument)) or [argument]
-        else:
-            yield photo_of(argument)
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """Find the photos below a folder, in a stable order; hidden files and folders are left alone."""
-    unreadable: list[str] = []
-    for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(error.filename)):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        misnamed = [name for name in folders if _looks_like_photo(name)]
-        folders[:] = [name for name in folders if name not in misnamed]
-        for name in sorted(files + misnamed):
-            if _looks_like_photo(name) and not name.startswith("."):
-                yield os.path.join(parent, name)
-    yield from unreadable
-
-
-def _looks_like_photo(name: str) -> bool:
-    from ..images import PHOTO_SUFFIXES
-
-    return Path(name).suffix.lower() in PHOTO_SUFFIXES
 
 
 def _write_text(answers: Iterator[Answer], out: TextIO) -> bool:
@@ -79,7 +54,7 @@ def _write_text(answers: Iterator[Answer], out: TextIO) -> bool:
             print(text_of(answer), file=out, flush=True)
         else:
             failed = True
-            print(f"aiface: {answer.error}", file=sys.stderr)
+            complain("aiface", answer.error)
     return failed
 
 
@@ -92,14 +67,17 @@ def _write_jsonl(answers: Iterator[Answer], out: TextIO) -> bool:
 
 
 def _write_json(answers: Iterator[Answer], out: TextIO) -> bool:
-    """Write one array as it grows: a run over a large folder holds no list."""
+    """Write one array as it grows: a run over a large folder holds no list, and what is cut short is an array."""
     failed = False
-    separator = "[\n"
-    for answer in answers:
-        failed |= answer.error is not None
-        print(f"{separator}  {json.dumps(answer.to_record())}", end="", file=out, flush=True)
-        separator = ",\n"
-    print("\n]", file=out)
+    separator = "\n"
+    out.write("[")
+    try:
+        for answer in answers:
+            failed |= answer.error is not None
+            print(f"{separator}  {json.dumps(answer.to_record())}", end="", file=out, flush=True)
+            separator = ",\n"
+    finally:
+        print("\n]", file=out)
     return failed
 
 
@@ -112,11 +90,17 @@ def _write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
         error = record["error"] or {"code": "", "message": ""}
         failed |= answer.error is not None
         scores = json.dumps(record["scores"]) if record["scores"] else ""
-        row = (record["input"], record["verdict"], record["p_ai"], scores, record["model"], record["device"])
+        row = (_cell(record["input"]), record["verdict"], record["p_ai"], scores, record["model"], record["device"])
         faces = (record["face_probability"], " ".join(record["warnings"]))
-        table.writerow((*row, error["code"], error["message"], *faces))
+        table.writerow((*row, error["code"], _cell(error["message"]), *faces))
         out.flush()
     return failed
+
+
+def _cell(text: str) -> str:
+    """Return a text that takes one line and that no spreadsheet runs as a formula: after `'` it is a text to them."""
+    text = printable(text)
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and text != "-" else text
 
 
 # Each writes every answer and returns whether any of them is a failure.

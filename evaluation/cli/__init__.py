@@ -7,10 +7,9 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from aiface_runtime.cli.program import run_program
-from aiface_runtime.errors import AifaceError, UsageError
+from aiface_runtime.cli.program import NOT_WRITTEN, complain, run_program
+from aiface_runtime.errors import AifaceError, OutputError, UsageError
 
-from ..errors import OutputError
 from . import calibrate, compare, evaluate, faces
 
 _COMMANDS = {
@@ -18,7 +17,7 @@ _COMMANDS = {
     "compare": compare,
     "faces": faces,
 }  # by the first word; without one, photos are evaluated
-OK, UNUSABLE, WRONG_USAGE, NOT_WRITTEN = 0, 1, 2, 4
+OK, UNUSABLE, WRONG_USAGE = range(3)
 _EXIT_CODES = (
     "Exit codes: 0 done, 1 the data or the model cannot be used (or some photo could not be decoded), 2 wrong usage, "
     "4 the output cannot be written."
@@ -32,6 +31,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 the data or the model cannot be used, 2 wrong usage, 4 the output cannot be written.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    return run_program("aiface-evaluate", lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
+    command, args = _parsed(words)
+    try:
+        return command(args)
+    except (AifaceError, ImportError, OSError) as error:
+        complain("aiface-evaluate", _reason(error))
+        return _exit_code(error)
+
+
+def _parsed(words: list[str]) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
     name = next((word for word in words[:1] if word in _COMMANDS), None)
     command = _COMMANDS[name] if name else evaluate
     parser = argparse.ArgumentParser(
@@ -42,17 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_arguments(parser)
     args = parser.parse_args(words[1:] if name else words)
     args.command = shlex.join(["aiface-evaluate", *words])
-    return run_program(lambda: _run(command.run, args))
-
-
-def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    try:
-        return command(args)
-    except BrokenPipeError:  # an OSError, but none of the photos'
-        raise
-    except (AifaceError, ImportError, OSError) as error:
-        print(f"aiface-evaluate: {_reason(error)}", file=sys.stderr)
-        return _exit_code(error)
+    return command.run, args
 
 
 def _reason(error: Exception) -> str:

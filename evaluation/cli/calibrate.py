@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiface_runtime.errors import UsageError
+from aiface_runtime.errors import OutputError, UsageError
 
-from ..errors import OutputError
 from ..names import CONDITION_NAMES
 from .common import MODEL, PHOTOS, LeftOut, progress
 

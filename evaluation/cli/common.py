@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aiface_runtime.cli.program import complain
 from aiface_runtime.cli.progress import Progress
-from aiface_runtime.errors import UsageError
+from aiface_runtime.errors import OutputError, UsageError
 
-from ..errors import OutputError
 from ..tasks import task_names, task_sources
 
 if TYPE_CHECKING:
@@ -90,12 +89,9 @@ class LeftOut:
     def __call__(self, error: InputError) -> None:
         """Take note of one."""
         self.count += 1
-        print(f"aiface-evaluate: left out: {error}", file=sys.stderr)
+        complain("aiface-evaluate", f"left out: {error}")
 
     def report(self, total: int) -> None:
         """Say how many there were."""
         if self.count:
-            print(
-                f"aiface-evaluate: {self.count} of {total} photos could not be decoded and are left out",
-                file=sys.stderr,
-            )
+            complain("aiface-evaluate", f"{self.count} of {total} photos could not be decoded and are left out")

@@ -6,9 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from aiface_runtime.errors import UsageError
+from aiface_runtime.errors import OutputError, UsageError
 
-from ..errors import OutputError
 from ..names import SPLITS
 from .common import (
     MODEL,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import OutputError
+from aiface_runtime.errors import OutputError
+
 from ..names import SPLITS
 from .common import MODEL, PHOTOS, LeftOut, add_source_arguments, of_chosen_sources, progress
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from aiface_runtime import Classifier
-from aiface_runtime.errors import AifaceError, InputError
+from aiface_runtime.errors import AifaceError, InputError, OutputError
 from aiface_runtime.files import atomic_write, sha256_of
 from aiface_runtime.manifest import Manifest
 
@@ -21,7 +21,7 @@ from ..calibration import ai_margin, balanced_loss, expected_calibration_error, 
 from ..conditions import views
 from ..dataset import Sample
 from ..decodable import decodable
-from ..errors import CalibrationError, DataError, OutputError
+from ..errors import CalibrationError, DataError
 from ..evaluate import ModelScorer
 from ..names import LABELS
 from ..operating_points import MAX_FPR, operating_points

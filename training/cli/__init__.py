@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from aiface_evaluation.errors import DataError
 from aiface_export.errors import ExportError
+from aiface_runtime.cli.program import NOT_WRITTEN, complain, is_write_error, run_program
 from aiface_runtime.errors import AifaceError
 
 from . import (
@@ -55,11 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand.
 
     Returns:
-        0 when done, 1 when the data, the start or the model cannot be used; argparse exits with 2.
+        0 when done, 1 when the data, the start or the model cannot be used, 4 when the output cannot be written;
+        argparse exits with 2.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return run_program("aiface-train", lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
     parser = build_parser()
-    args = parser.parse_args(argv)
-    args.command = shlex.join([parser.prog, *(sys.argv[1:] if argv is None else argv)])
+    args = parser.parse_args(words)
+    args.command = shlex.join([parser.prog, *words])
     try:
         args.run(args)
     except ImportError as error:
@@ -67,9 +74,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (AifaceError, DataError, ExportError) as error:
         # An error of a loader's worker brings its whole traceback along; its last line is the message.
         return _fail(str(error).strip().splitlines()[-1])
+    except OSError as error:
+        if not is_write_error(error):
+            raise
+        complain("aiface-train", f"the output cannot be written ({error})")
+        return NOT_WRITTEN
     return 0
 
 
 def _fail(message: str) -> int:
-    print(f"aiface-train: {message}", file=sys.stderr)
+    complain("aiface-train", message)
     return 1
