@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, Self, TypedDict, overload
 
 import numpy as np
 
+from .arguments import check_arguments, check_count, check_threads
+from .batching import Workers, forget_frames, parts, taken
 from .catalog import resolve
 from .devices import Device
 from .engine import Engine
-from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
+from .errors import AifaceError, InputError, ModelClosedError, NoEvidenceError, UsageError
 from .faces import face_answer
 from .images import ImageInput, decode, describe, read_once
 from .manifest import Manifest
@@ -22,14 +24,9 @@ from .prediction import Failure, PhotoWarning, Prediction, Verdict
 from .preprocess import min_decode_size, preprocess, visible_box
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     from numpy.typing import NDArray
 
     from .explanation import Explanation
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Classifier:
@@ -61,6 +58,8 @@ class Classifier:
         threads: int | None = None,
         operating_point: str = "balanced",
     ) -> None:
+        check_arguments(model, device, providers, operating_point)
+        threads = check_threads(threads)
         self._arguments = _Arguments(model, device, providers, threads, operating_point)
         self._open_engine: Engine | None = Engine(resolve(model), device, providers, threads)
         self._point = self.manifest.operating_point(operating_point)
@@ -110,8 +109,12 @@ class Classifier:
     ) -> Iterator[Prediction | Failure]:
         """Answer for many photos, lazily and in their order, on all cores.
 
-        At most `batch_size` photos are taken before their answers are given, and no more decoded ones are held than
-        there are cores, with `batch_size` of them at the model's size.
+        What is held: at most `batch_size` photos as they were passed, at the model's size too (150 kB each at
+        224 x 224), and decoded as many as there are cores. The model runs on 16 of them a core at most (64 on other
+        devices), so that memory does not grow with `batch_size` beyond that. When a batch's first answer is given, its
+        photos are let go.
+
+        An error of `images` itself is raised after the answers for the photos that it gave before.
 
         Args:
             images: Anything that `predict` takes, any number of them.
@@ -123,12 +126,12 @@ class Classifier:
             InputError: A photo cannot be used, and `on_error` is `raise`.
             UsageError: `batch_size` or `on_error` makes no sense, or `images` is one photo.
         """
-        if batch_size < 1:
-            raise UsageError(f"batch_size {batch_size}: at least 1")
+        batch_size = check_count("batch_size", batch_size, sys.maxsize)
         if on_error not in ("record", "raise"):
             raise UsageError(f"on_error {on_error!r}: 'record' or 'raise'")
         stack = isinstance(images, np.ndarray) and images.ndim == 4
-        if isinstance(images, (str, bytes, os.PathLike, np.ndarray)) and not stack:
+        single = isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)) and not stack
+        if single or hasattr(images, "read") or not isinstance(images, Iterable):
             raise UsageError(f"predict_many takes several photos; pass {describe(images)} to predict")
         return self._batches(iter(images), batch_size, on_error)
 
@@ -210,24 +213,42 @@ class Classifier:
             return self._prepare(image)
         except InputError as error:
             return error
+        except AifaceError:  # the model's, closed meanwhile for instance
+            raise
+        except Exception as error:  # noqa: BLE001 a caller's object may raise anything, and memory run out: this photo's
+            problem = InputError(f"{_name(image)}: cannot be used ({error or type(error).__name__}); leave it out")
+            problem.__cause__ = error
+            return problem
 
     def _batches(self, images: Iterator[ImageInput], batch_size: int, on_error: str) -> Iterator[Prediction | Failure]:
-        engine = self._engine
-        with _Workers(engine.threads) as workers:
-            while chunk := list(islice(images, batch_size)):
-                names = [describe(image) for image in chunk]
-                prepared = workers.map(self._try_prepare, chunk)
-                usable = [item for item in prepared if not isinstance(item, InputError)]
-                # One core a run and as many runs as cores: shared out inside one run, less of each core is used.
-                runs = workers.map(engine.run_on_one_core, _parts(usable, engine.parallel_runs))
-                rows = iter([row for run in runs for row in run.by_photo()])
-                for name, item in zip(names, prepared, strict=True):
-                    if not isinstance(item, InputError):
-                        yield self._prediction(name, *next(rows), engine)
-                    elif on_error == "raise":
-                        raise item
-                    else:
-                        yield Failure(name, item, engine.manifest.id, engine.device)
+        with Workers(self._engine.threads) as workers:
+            for batch, problem in taken(images, batch_size):
+                for answer in self._answers(batch, workers):
+                    if answer.error is not None and on_error == "raise":
+                        raise answer.error
+                    forget_frames(answer.error)
+                    yield answer
+                if problem is not None:
+                    raise problem
+
+    def _answers(self, batch: list[ImageInput], workers: Workers) -> Iterator[Prediction | Failure]:
+        """Answer for the photos of a batch, which is emptied; none of their pixels is held when the first is given."""
+        engine, manifest = self._engine, self.manifest
+        names = [_name(image) for image in batch]
+        prepared = workers.map(self._try_prepare, batch)
+        batch.clear()
+        problems = [item if isinstance(item, InputError) else None for item in prepared]
+        # One core a run and as many runs as cores: shared out inside one run, less of each core is used.
+        shares = parts([item for item in prepared if not isinstance(item, InputError)], engine)
+        del prepared
+        runs = workers.map(lambda share: engine.run_on_one_core(np.stack(share)), shares)
+        del shares
+        rows = iter([row for run in runs for row in run.by_photo()])
+        for name, problem in zip(names, problems, strict=True):
+            if problem is None:
+                yield self._prediction(name, *next(rows), engine)
+            else:
+                yield Failure(name, problem, manifest.id, engine.device)
 
     def _prediction(
         self, name: str, probabilities: NDArray[np.float32], faces: NDArray[np.float32] | None, engine: Engine
@@ -265,39 +286,14 @@ class LabelScore(TypedDict):
     score: float
 
 
-class _Workers:
-    """Threads that share out work; the caller itself where there is one core.
-
-    Decoding and the model let go of the interpreter's lock, so threads keep all cores busy.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._pool: ThreadPoolExecutor | None = None
-
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        if self._count == 1 or len(items) < 2:
-            return [function(item) for item in items]
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # not for one photo: start-up counts
-
-            self._pool = ThreadPoolExecutor(self._count, thread_name_prefix="aiface")
-        return list(self._pool.map(function, items))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
-
-
-def _parts(items: Sequence[NDArray[np.uint8]], max_stacks: int) -> list[NDArray[np.uint8]]:
-    """Stack items into at most `max_stacks` batches of about the same length, in order; no items, no batches."""
-    size = -(-len(items) // max_stacks)
-    return [np.stack(items[start : start + size]) for start in range(0, len(items), size)] if items else []
-
-
 def _ranked(prediction: Prediction) -> list[LabelScore]:
     ranked = sorted(prediction.scores.items(), key=lambda item: item[1], reverse=True)
     return [{"label": label, "score": score} for label, score in ranked]
+
+
+def _name(image: object) -> str:
+    """Name an input, and one that cannot say its name by its kind."""
+    try:
+        return os.fsdecode(describe(image))
+    except Exception:  # noqa: BLE001 a caller's object may raise anything
+        return f"<{type(image).__name__}>"

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .arguments import check_count
 from .classifier import Classifier
 from .engine import Engine
+from .errors import UsageError
 
 PHOTOS = {"178x218": (178, 218), "1024x1024": (1024, 1024), "4000x3000": (4000, 3000)}  # width, height
 BATCHES = (1, 8, 32)
+MAX_ROUNDS = 100_000
 _RESAMPLED = 2000  # times, for an interval
 _COVERAGE = (2.5, 97.5)  # percentiles: 95 % of the resampled medians
 
@@ -38,7 +41,13 @@ class Timing:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Timing:
-        """Summarise what single rounds took (percentile bootstrap, Efron 1979)."""
+        """Summarise what single rounds took (percentile bootstrap, Efron 1979).
+
+        Raises:
+            UsageError: There is none.
+        """
+        if not seconds:
+            raise UsageError("no round was measured")
         samples = 1000 * np.asarray(seconds, dtype=np.float64)
         drawn = np.random.default_rng(0).choice(samples, (_RESAMPLED, len(samples)))
         low, high = np.percentile(np.median(drawn, axis=1), _COVERAGE)
@@ -54,7 +63,11 @@ def take_turns(actions: Mapping[str, Callable[[], object]], rounds: int) -> Iter
 
     Yields:
         A name and the seconds that it took.
+
+    Raises:
+        UsageError: `rounds` is no number from 1 to `MAX_ROUNDS`.
     """
+    check_count("rounds", rounds, MAX_ROUNDS)
     for action in actions.values():
         action()
     for _ in range(rounds):

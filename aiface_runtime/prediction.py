@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypedDict
 
@@ -66,7 +66,7 @@ class Prediction:
     input: str
     verdict: Verdict
     p_ai: float
-    scores: Mapping[str, float]
+    scores: Mapping[str, float] = field(hash=False)
     model: str
     device: str
     fallback: str | None = None

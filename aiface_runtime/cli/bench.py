@@ -20,13 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print medians in milliseconds with their 95 % intervals."""
+    from ..arguments import check_count
     from ..catalog import resolve
     from ..engine import Engine
-    from ..errors import UsageError
-    from ..latency import measure
+    from ..latency import MAX_ROUNDS, measure
 
-    if args.rounds < 1:
-        raise UsageError(f"--rounds {args.rounds}: at least 1")
+    check_count("--rounds", args.rounds, MAX_ROUNDS)
     with open_classifier(args) as classifier:
         engine = Engine(resolve(args.model), args.device, threads=args.threads)
         timings = measure(classifier, engine, args.rounds)

@@ -1,0 +1,46 @@
+"""Arguments of the public API, checked where they are passed: a mistake is one line, not an error far inside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from numbers import Integral
+
+from .errors import UsageError
+
+
+def check_count(name: str, value: object, most: int) -> int:
+    """Return a whole number from 1 to `most`; True and "3" are none, numpy's integers are.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= most:
+        raise UsageError(f"{name} {value!r}: must be a whole number, at least 1 and at most {most:,}")
+    return int(value)
+
+
+def check_threads(threads: object) -> int | None:
+    """Return a number of threads, of which more than the machine has cores help nobody; None for the default.
+
+    Raises:
+        UsageError: It is no number, or far too many.
+    """
+    return None if threads is None else check_count("threads", threads, max(64, os.cpu_count() or 1))
+
+
+def check_arguments(model: object, device: object, providers: object, operating_point: object) -> None:
+    """Hold the arguments of `Classifier` to their types; whether there is such a device is seen where it is opened.
+
+    Raises:
+        UsageError: One is of another type.
+    """
+    if model is not None and not isinstance(model, (str, os.PathLike)):
+        raise UsageError(f"model {model!r}: must be a bundled model's name or the path of an .onnx file")
+    for name, value in (("device", device), ("operating_point", operating_point)):
+        if not isinstance(value, str):
+            raise UsageError(f"{name} {value!r}: must be a name in quotes")
+    if isinstance(providers, (str, bytes)) or not isinstance(providers, Sequence | None):
+        raise UsageError(f"providers {providers!r}: must be a list of names, ['CPUExecutionProvider'] for instance")
+    if not all(isinstance(name, str) for name in providers or ()):
+        raise UsageError(f"providers {providers!r}: must hold nothing but names, 'CPUExecutionProvider' for instance")
