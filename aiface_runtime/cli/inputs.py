@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .program import complain
-
 if TYPE_CHECKING:
     from ..images import ImageInput
 
@@ -22,7 +20,7 @@ def photo_of(argument: str) -> ImageInput:
 def expand(arguments: Sequence[str]) -> Iterator[ImageInput]:
     """Yield the photos that arguments name, those of a folder in a stable order.
 
-    A folder that holds none is named on stderr, and stays an input, which cannot be read.
+    A folder that holds none, or cannot be read, is an `Unreadable`.
     """
     for argument in arguments:
         if not os.path.isdir(argument) or _looks_like_photo(argument):
@@ -33,8 +31,7 @@ def expand(arguments: Sequence[str]) -> Iterator[ImageInput]:
             found = True
             yield photo
         if not found:
-            complain("aiface", f"{argument}: no photos in this folder")
-            yield _Unreadable(argument, "no photos in this folder")
+            yield Unreadable(argument, "no photos in this folder")
 
 
 def _photos(top: str) -> Iterator[ImageInput]:
@@ -57,7 +54,7 @@ def _photos(top: str) -> Iterator[ImageInput]:
             for name in sorted(files + misnamed):
                 if _looks_like_photo(name) and not name.startswith("."):
                     yield os.path.join(parent, name)
-    yield from (_Unreadable(error.filename, error.strerror or str(error)) for error in problems)
+    yield from (Unreadable(error.filename, error.strerror or str(error)) for error in problems)
 
 
 def _is_new(folder: str, seen: set[tuple[int, int]]) -> bool:
@@ -89,7 +86,7 @@ class _Stdin:
         return sys.stdin.buffer.read(size)
 
 
-class _Unreadable:
+class Unreadable:
     """A folder without a photo that could be read.
 
     Args:
@@ -98,7 +95,8 @@ class _Unreadable:
     """
 
     def __init__(self, name: str, reason: str) -> None:
-        self.name, self._reason = name, reason
+        self.name, self.reason = name, reason
 
     def read(self, _: int = -1) -> bytes:
-        raise OSError(self._reason)
+        """Raise what makes a failure of it."""
+        raise OSError(self.reason)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from ._common import ANSWER_FORMATS, add_format_argument, add_model_arguments, open_classifier, text_of
-from .inputs import expand
+from .inputs import Unreadable, expand
 from .program import complain, printable
 from .progress import Progress
 
@@ -41,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Answer for each input in order; a bad one becomes a record and the others are still answered."""
     inputs = list(expand(args.inputs))
+    for folder in (photo for photo in inputs if isinstance(photo, Unreadable) and args.format != "text"):
+        complain("aiface", f"{folder.name}: {folder.reason}")  # in text every failure is a line there
     with open_classifier(args) as classifier:
         answers = classifier.predict_many(inputs, batch_size=args.batch_size)
         with Progress(answers, len(inputs)) as shown:

@@ -15,13 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-Done = subprocess.CompletedProcess[str]
-
-
-def aiface(*arguments: str | Path, stdin: bytes | None = None, cwd: Path | None = None) -> Done:
-    command = [sys.executable, "-P", "-m", "aiface_runtime", *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, check=False, cwd=cwd)
-    return Done(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+from tests.support.command import aiface
 
 
 @pytest.fixture
@@ -64,7 +58,7 @@ BAD = {
 def test_every_bad_input_gets_a_record_and_the_others_an_answer(inputs: Path) -> None:
     done = aiface("predict", "--format", "jsonl", "good.jpg", *BAD, "album", cwd=inputs)
     assert done.returncode == 1
-    assert done.stderr == ""
+    assert done.stderr == "aiface: nothing: no photos in this folder\n"
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [record["input"] for record in records] == ["good.jpg", *BAD, "album/2026/deep.JPG"]
     for record in records:
