@@ -47,8 +47,7 @@ def test_linked_folders_are_read_once_and_without_cycles(album: Path, tmp_path_f
     (album / "gone").symlink_to("nowhere")
     expected = ["a/1.jpg", "a/b/2.jpg", "c/3.jpg", "z/4.jpg"]
     assert [os.path.relpath(name, album) for name in names(album)] == expected
-    (album / "entry").symlink_to("a")
-    assert names(album / "entry") == [str(album / "entry" / name) for name in ("1.jpg", "b/2.jpg")]
+    assert names(album / "0first")[:2] == [str(album / "0first" / name) for name in ("1.jpg", "b/2.jpg")]
 
 
 def test_a_folder_without_photos_is_named(album: Path) -> None:

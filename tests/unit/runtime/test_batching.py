@@ -115,15 +115,14 @@ def test_photos_are_let_go_when_their_answers_are_given(classifier: Classifier) 
 
     alive: list[weakref.ref[Any]] = []
 
+    def watched(photo: Any) -> Any:
+        alive.append(weakref.ref(photo))
+        return photo
+
     def photos() -> Iterator[Any]:
         for _ in range(4):
-            photo: Any = GREY.view(Photo)
-            alive.append(weakref.ref(photo))
-            yield photo
-            del photo
-        broken = Broken(zlib.error("Error -3"))
-        alive.append(weakref.ref(broken))
-        yield broken
+            yield watched(GREY.view(Photo))
+        yield watched(Broken(zlib.error("Error -3")))
 
     answers = classifier.predict_many(photos(), batch_size=5)
     kept = [next(answers) for _ in range(5)]  # the failure with its error among them
