@@ -2,12 +2,15 @@
 # make model                        the bundled model again, from ../shared (takes hours; goes on where it was cut off)
 # make check                        ruff, mypy --strict and the unit tests of the runtime: under a minute once set up
 # make test                         ruff, mypy --strict and all tests
+# make soak                         100,000 predictions: memory, descriptors and threads stay where they are
+# make wheel                        the wheel of the last commit, built twice and compared to the byte, in dist/
+# make audit                        its SBOM, licences and known vulnerabilities (pip-audit asks PyPI for them), in dist/
 # Each sets itself up in a virtual environment of its own under .venv/.
 PYTHON ?= python3
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 
-.PHONY: run check lint test model clean
+.PHONY: run check lint test model soak wheel audit clean
 .DELETE_ON_ERROR:
 
 run: .venv/run/.ready
@@ -32,6 +35,20 @@ lint: .venv/test/.ready
 
 model: .venv/test/.ready
 	scripts/train_bundled_model.sh
+
+soak: .venv/run/.ready
+	.venv/run/bin/python -P scripts/soak.py --predictions 100000
+
+wheel: .venv/test/.ready
+	.venv/test/bin/python scripts/reproducible_wheel.py dist
+
+audit: .venv/run/.ready
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python $(PIP_INSTALL) cyclonedx-bom pip-audit pip-licenses
+	mkdir -p dist
+	.venv/audit/bin/cyclonedx-py environment .venv/run/bin/python --output-file dist/sbom.json
+	.venv/audit/bin/pip-licenses --python=.venv/run/bin/python --output-file dist/licences.txt
+	.venv/audit/bin/pip-audit --path $$(.venv/run/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
 .venv/run/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime models -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv/run

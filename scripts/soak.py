@@ -25,7 +25,7 @@ from aiface_runtime import Classifier
 from aiface_runtime.latency import encoded, photo
 
 _SIZES = ((178, 218), (320, 240), (64, 64))  # of the photos: small, so that the model does most of the work
-_BATCHES = (1, 16, 7, 512)
+_BATCHES = (1, 16, 7, 128)
 _SAMPLES = 20  # measurements a run
 _WARM = 0.25  # share of the run after which nothing may grow
 _RSS_TOLERANCE = 0.05
@@ -51,6 +51,7 @@ class Usage:
     def now(cls, done: int) -> Usage:
         """Measure this process, after its garbage is gone."""
         gc.collect()
+        time.sleep(0.1)  # the system may still count a thread that has just ended
         status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
         rss, threads = int(status["VmRSS"].split()[0]) / 1024, int(status["Threads"])
         return cls(done, round(rss, 1), len(list(Path("/proc/self/fd").iterdir())), threads)
@@ -59,7 +60,7 @@ class Usage:
 def main() -> int:
     """Run, print the measurements as JSON, and say what grew."""
     parser = argparse.ArgumentParser(prog="scripts/soak.py", description="Watch what a long run holds.")
-    parser.add_argument("--predictions", type=int, default=2000, metavar="N", help="how many (default: 2000)")
+    parser.add_argument("--predictions", type=int, default=5000, metavar="N", help="how many (default: 5000)")
     parser.add_argument("--threads", type=int, metavar="N", help="cores to use (default: what the container allows)")
     args = parser.parse_args()
     started = time.monotonic()
@@ -81,20 +82,19 @@ def soak(predictions: int, inputs: list[Any], threads: int | None) -> Iterator[U
         threads: Cores to use; None for what the container allows.
 
     Yields:
-        What the process holds, every twentieth of the run.
+        What the process holds, about every twentieth of the run, and always after the same way in.
     """
     done, due, supply = 0, 0.0, cycle(inputs)
     with Classifier(device="cpu", threads=threads) as classifier:
-        for work in cycle(_works(classifier)):
-            done += work(supply)
-            if done >= due or done >= predictions:
+        ways = _ways(classifier)
+        while done < predictions:
+            done += sum(way(supply) for way in ways)
+            if done >= min(due, predictions):
                 yield Usage.now(done)
                 due = done + predictions / _SAMPLES
-            if done >= predictions:
-                return
 
 
-def _works(classifier: Classifier) -> list[Callable[[Iterator[Any]], int]]:
+def _ways(classifier: Classifier) -> list[Callable[[Iterator[Any]], int]]:
     """List ways in; each takes some inputs and returns how many it answered."""
 
     def batches(size: int) -> Callable[[Iterator[Any]], int]:
