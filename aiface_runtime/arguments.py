@@ -9,14 +9,14 @@ from numbers import Integral
 from .errors import UsageError
 
 
-def check_count(name: str, value: object, most: int) -> int:
-    """Return a whole number from 1 to `most`; True and "3" are none, numpy's integers are.
+def check_count(name: str, value: object, maximum: int) -> int:
+    """Return a whole number from 1 to `maximum`; True and "3" are none, numpy's integers are.
 
     Raises:
         UsageError: It is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= most:
-        raise UsageError(f"{name} {value!r}: must be a whole number, at least 1 and at most {most:,}")
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= maximum:
+        raise UsageError(f"{name} {value!r}: must be a whole number, at least 1 and at most {maximum:,}")
     return int(value)
 
 

@@ -78,7 +78,7 @@ def soak(predictions: int, inputs: list[Any], threads: int | None) -> Iterator[U
 
     Args:
         predictions: Number of answers, failures included, at least.
-        inputs: What is predicted, again and again.
+        inputs: Photos to predict, again and again.
         threads: Cores to use; None for what the container allows.
 
     Yields:

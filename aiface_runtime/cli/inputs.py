@@ -91,7 +91,7 @@ class Unreadable:
 
     Args:
         name: The folder as the user named it.
-        reason: Why there is nothing.
+        reason: Reason why there is nothing.
     """
 
     def __init__(self, name: str, reason: str) -> None:
