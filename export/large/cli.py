@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiface_runtime.catalog import entries
+from aiface_runtime.cli.program import run_program
 
 from ..cli import add_options, check_report, progress, run, write
 from ..options import Precision
@@ -23,9 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the large model, or a part of it.
 
     Returns:
-        0 when it was written, 1 when something was wrong and nothing was written; argparse exits with 2.
+        0 when it was written, 1 when something was wrong and nothing was written, 4 when the output cannot be written;
+        argparse exits with 2.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    return run_program("aiface-large", lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
     args = _parser().parse_args(words)
     args.command = shlex.join(["aiface-large", *words])
     return run("aiface-large", lambda: args.action(args))
