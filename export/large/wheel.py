@@ -8,8 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, distribution
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution, distributions
 from pathlib import Path
 
 from aiface_runtime import __version__
@@ -123,7 +122,8 @@ def _licence() -> str:
 
 
 def _run_backend(source: Path, built: Path) -> None:
-    missing = [name for name in ("pip", "setuptools") if find_spec(name) is None]
+    # By their metadata: looking for pip as a module makes setuptools replace distutils in this process.
+    missing = [name for name in ("pip", "setuptools") if not list(distributions(name=name))]
     if missing:
         raise ExportError(f"a wheel is built by pip and setuptools; install what is not here: {' and '.join(missing)}")
     command = [sys.executable, *_BUILD, "--wheel-dir", str(built), str(source)]
