@@ -134,11 +134,18 @@ def test_answers_without_docstrings(portrait: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def _heed_signals() -> None:
+    """Undo what a test run under nohup or in the background hands down: signals that are ignored stay so."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def started(portrait: Path, *options: str, photos: int = 3000) -> subprocess.Popen[str]:
     """Start a long run, and wait for its first answer."""
     process = subprocess.Popen(
         [*shlex.split(AIFACE), "predict", "--format", "jsonl", *options, *[str(portrait)] * photos],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=_heed_signals,  # noqa: PLW1509 sets handlers alone
     )  # fmt: skip
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["error"] is None
