@@ -9,8 +9,8 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from .errors import ModelCorruptError, ModelNotFoundError
-from .files import sha256_of
+from .errors import ModelCorruptError, ModelNotFoundError, UsageError
+from .model_file import ModelFile, check_sha256, read_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +34,32 @@ class Entry:
         """Path of the file in the package."""
         return _folder() / self.file
 
-    def verify(self) -> Path:
-        """Check size and hash.
+    def read(self, sha256: str | None = None) -> ModelFile:
+        """Read the file, once, and check size and hash.
 
-        Returns:
-            The path of the file.
+        Args:
+            sha256: Hash that the caller wants it to have; None for the published one alone.
+
+        Raises:
+            ModelCorruptError: The file is missing or not the published one, or that is not the wanted one.
+        """
+        try:
+            model = read_model(self.path, self.sha256)
+        except (ModelNotFoundError, ModelCorruptError) as error:
+            raise ModelCorruptError(f"{self.path}: is not the published file ({error}); reinstall aiface") from error
+        if sha256 is not None and sha256.lower() != self.sha256:
+            raise ModelCorruptError(
+                f"{self.name}: its SHA-256 is {self.sha256}, not {sha256.lower()}; name another model"
+            )
+        return model
+
+    def verify(self) -> Path:
+        """Do what `read` does for a caller who wants the path alone.
 
         Raises:
             ModelCorruptError: The file is missing or not the published one.
         """
-        try:
-            actual = self.path.stat().st_size, sha256_of([self.path])
-        except OSError as error:
-            raise ModelCorruptError(f"{self.path}: {error.strerror}; reinstall aiface") from error
-        if actual != (self.size, self.sha256):
-            raise ModelCorruptError(f"{self.path}: is not the published file (size or SHA-256); reinstall aiface")
-        return self.path
+        return self.read().path
 
 
 def _folder() -> Path:
@@ -77,13 +87,38 @@ def resolve(model: str | os.PathLike[str] | None) -> Path:
     Raises:
         ModelNotFoundError: Neither a bundled name nor a file.
         ModelCorruptError: A bundled file is not the published one.
+        UsageError: Neither text nor a path.
     """
-    known = {entry.name: entry for entry in entries()}
-    if model is None:
-        return next(iter(known.values())).verify()
-    if isinstance(model, str) and model in known:
-        return known[model].verify()
+    if entry := _entry(model):
+        return entry.verify()
+    if not isinstance(model, (str, os.PathLike)):
+        raise UsageError(f"model {model!r}: the name of a bundled model or the path of an .onnx file")
     path = Path(model)
     if path.is_file():
         return path
-    raise ModelNotFoundError(f"{path}: neither a model file nor a bundled model ({', '.join(known)})")
+    names = ", ".join(entry.name for entry in entries())
+    raise ModelNotFoundError(f"{path}: neither a model file nor a bundled model ({names})")
+
+
+def load(model: str | os.PathLike[str] | None, sha256: str | None = None) -> ModelFile:
+    """Find a model file as `resolve` does and read it, once.
+
+    Args:
+        model: Name or path, as of `resolve`.
+        sha256: Hash that the whole file must have, 64 hexadecimal digits; None for any, of a bundled one the published.
+
+    Raises:
+        ModelNotFoundError: Neither a bundled name nor a file.
+        ModelCorruptError: A file that cannot be read, a bundled one that is not the published one, or another hash.
+        UsageError: `sha256` is no such hash.
+    """
+    check_sha256(sha256)
+    entry = _entry(model)
+    return entry.read(sha256) if entry else read_model(resolve(model), sha256)
+
+
+def _entry(model: str | os.PathLike[str] | None) -> Entry | None:
+    """Return the bundled model of a name, the default one for None; None for a path."""
+    if model is None:
+        return entries()[0]
+    return next((entry for entry in entries() if entry.name == model), None)
