@@ -196,7 +196,7 @@ class Engine:
         try:
             check_self_test(test, photos, lambda batch: self._run(session, batch, names))
         except (InferenceError, ValueError) as error:
-            reason = f"it fails the model's self-test ({_first_line(error)})"
+            reason = f"it fails the model's self-test: {_first_line(error.__cause__ or error)}"
             if candidate.device != "cpu":
                 raise DeviceUnavailableError(candidate.device, reason) from error
             raise ModelCorruptError(f"{self.model.path}: {reason}; export the model again") from error
@@ -274,5 +274,5 @@ def _checked_threads(threads: int | None) -> int:
     return threads or usable_cores()
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0][:_MAX_REASON] if str(error).strip() else type(error).__name__

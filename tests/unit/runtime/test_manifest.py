@@ -39,7 +39,7 @@ def test_what_the_bundled_model_says_of_itself(document: dict[str, Any]) -> None
 
 
 def test_the_face_map_is_read(document: dict[str, Any]) -> None:
-    manifest = parse_manifest(json.dumps(document | {"faces": FACES}), "model.onnx")
+    manifest = parse_manifest(json.dumps(document | {"faces": FACES, "self_test": None}), "model.onnx")
     assert manifest.faces == FaceMap(**FACES)  # type: ignore[arg-type]
     assert parse_manifest(json.dumps(document | {"faces": None}), "model.onnx").faces is None
 
