@@ -287,23 +287,23 @@ class _Workers:
     """
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self._count, self._owner = count, os.getpid()
         self._pool: ThreadPoolExecutor | None = None
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         if self._count == 1 or len(items) < 2:
             return [function(item) for item in items]
-        if self._pool is None:
+        if self._pool is None or self._owner != os.getpid():  # a fork has none of the threads
             from concurrent.futures import ThreadPoolExecutor  # not for one photo: start-up counts
 
-            self._pool = ThreadPoolExecutor(self._count, thread_name_prefix="aiface")
+            self._pool, self._owner = ThreadPoolExecutor(self._count, thread_name_prefix="aiface"), os.getpid()
         return list(self._pool.map(function, items))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool:
+        if self._pool and self._owner == os.getpid():
             self._pool.shutdown(cancel_futures=True)
 
 

@@ -50,8 +50,9 @@ class SelfTest:
         return np.ascontiguousarray(small[:, rows][:, :, columns])
 
 
-# Of files without a self-test: 48 levels up, down and shuffled.
-_PLAIN = bytes(range(0, 240, 5)), bytes(range(235, -1, -5)), bytes(5 * (7 * step % 48) for step in range(48))
+# Of files without a self-test: sixteen reddish pixels, and the same bytes begun later, which are greenish and bluish.
+_REDDISH = bytes(level for step in range(16) for level in (255 - 3 * step, 12 * step, 2 * step))
+_PLAIN = _REDDISH, _REDDISH[2:] + _REDDISH[:2], _REDDISH[1:] + _REDDISH[:1]
 UNSTORED = SelfTest(4, _PLAIN, None, _DEFAULT_TOLERANCE)
 
 
