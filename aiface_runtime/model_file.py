@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from .errors import ManifestError, ModelCorruptError, ModelNotFoundError, UsageError
@@ -30,9 +29,10 @@ class ModelFile:
     data: bytes = field(repr=False)
     verified: bool = False
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """Hash of the whole file: 64 hexadecimal digits."""
+        # Not cached: the lock of Python 3.11's cached_property would stay locked in a child that is forked meanwhile.
         return hashlib.sha256(self.data).hexdigest()
 
     def manifest(self) -> Manifest:
@@ -94,10 +94,8 @@ def read_model(path: str | os.PathLike[str], sha256: str | None = None) -> Model
         raise ModelNotFoundError(f"{path}: no such model file; check the path") from error
     except OSError as error:
         raise ModelCorruptError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if sha256 is not None and model.sha256 != sha256.lower():
-        raise ModelCorruptError(
-            f"{path}: its SHA-256 is {model.sha256}, not {sha256.lower()}; get the file that was meant"
-        )
+    if sha256 is not None and (actual := model.sha256) != sha256.lower():
+        raise ModelCorruptError(f"{path}: its SHA-256 is {actual}, not {sha256.lower()}; get the file that was meant")
     return model
 
 

@@ -39,28 +39,29 @@ photos = [np.full((300, 300, 3), level, np.uint8) for level in range(0, 240, 30)
 classifier = Classifier(device="cpu", threads=2)
 expected = [answer.p_ai for answer in classifier.predict_many(photos, on_error="raise")]
 """
-OTHER_THREADS_PREDICT = (
+OTHER_THREADS = (
     STORM
     + """
 stop = threading.Event()
-def predict():
+def work():
     while not stop.is_set():
-        list(classifier.predict_many(photos, on_error="raise"))
-threads = [threading.Thread(target=predict) for _ in range(3)]
+        {work}
+threads = [threading.Thread(target=work) for _ in range(3)]
 for thread in threads: thread.start()
 codes = []
 for number in range(24):
     if not (child := os.fork()):
-        with classifier:
-            batch = photos if number % 2 else photos[:1]
-            answers = [answer.p_ai for answer in classifier.predict_many(batch, on_error="raise")]
-        os._exit(0 if np.allclose(answers, expected[: len(batch)], atol=1e-5) else 9)
+        with classifier if number % 2 else Classifier(device="cpu", threads=2) as own:
+            answers = [answer.p_ai for answer in own.predict_many(photos[:3], on_error="raise")]
+        os._exit(0 if np.allclose(answers, expected[:3], atol=1e-5) else 9)
     codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 stop.set()
 for thread in threads: thread.join()
-sys.exit(7 if codes == [0] * 24 else f"children ended with {codes}")
+sys.exit(7 if codes == [0] * 24 else f"children ended with {{codes}}")
 """
 )
+OTHER_THREADS_PREDICT = OTHER_THREADS.format(work='list(classifier.predict_many(photos, on_error="raise"))')
+OTHER_THREADS_OPEN = OTHER_THREADS.format(work='Classifier(device="cpu", threads=2).predict(photos[0])')
 GENERATOR_GOES_ON = (
     STORM
     + """
@@ -105,8 +106,8 @@ def test_a_child_ends(action: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize(
     "program",
-    [OTHER_THREADS_PREDICT, GENERATOR_GOES_ON, CHILDREN_OF_CHILDREN],
-    ids=["while other threads predict", "within a generator", "again and again"],
+    [OTHER_THREADS_PREDICT, OTHER_THREADS_OPEN, GENERATOR_GOES_ON, CHILDREN_OF_CHILDREN],
+    ids=["while other threads predict", "while other threads open models", "within a generator", "again and again"],
 )
 def test_a_child_answers_as_its_parent_does(program: str) -> None:
     assert exit_code(program) == 7
