@@ -18,6 +18,8 @@ _KEY, _VALUE = 1, 2  # of StringStringEntryProto
 _DATA_LOCATION, _EXTERNAL_DATA = 14, 13  # of TensorProto
 _MAX_FIELDS = 10_000  # of ModelProto; files have about ten, and one for each function
 _MAX_VARINT = 10  # bytes
+_LOCATION = b"location"  # the key of external data; a message without it has none
+_LARGE = 2**16  # bytes of a message from which on its parts are looked at before its numbers are searched
 # Where tensors can lie: of each message the fields that lead to one, and what message these hold.
 _PARTS: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -85,15 +87,14 @@ def has_external_data(data: bytes) -> bool:
     Raises:
         ValueError: Not an ONNX file.
     """
-    if b"location" not in data:  # the key without which there is none; a search takes no time, the walk some
-        return False
     rest = [("model", 0, len(data))]
     while rest:
         message, begin, end = rest.pop()
         for field in _fields(data, begin, end):
             if message == "tensor" and _is_external(data, field):
                 return True
-            if field.kind == _BYTES and (part := _PARTS[message].get(field.number)):
+            part = _PARTS[message].get(field.number) if field.kind == _BYTES else None
+            if part and (field.end - field.value > _LARGE or data.find(_LOCATION, field.value, field.end) >= 0):
                 rest.append((part, field.value, field.end))
     return False
 

@@ -1,6 +1,6 @@
 """The self-test that a model file carries: a few small inputs and the file's answers to them.
 
-It is run when the file is opened, each input alone and then all as one batch in another order. What does not reproduce
+It is run when the file is opened: an input alone, and then all as one batch in another order. What does not reproduce
 the answers, a damaged graph or a device that computes something else, is refused before it judges a photo.
 """
 
@@ -47,7 +47,7 @@ class SelfTest:
 
         small = np.frombuffer(b"".join(self.inputs), np.uint8).reshape(-1, self.side, self.side, 3)
         rows, columns = (np.arange(size) * self.side // size for size in (height, width))
-        return np.ascontiguousarray(small[:, rows][:, :, columns])
+        return small.take(columns, axis=2).take(rows, axis=1)
 
 
 # Of files without a self-test: sixteen reddish pixels, and the same bytes begun later, which are greenish and bluish.

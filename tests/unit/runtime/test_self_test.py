@@ -50,10 +50,10 @@ def test_what_is_written(written: Path) -> None:
     assert manifest.graph_sha256 == content_sha256(written.read_bytes())
     test = manifest.self_test
     assert test.answers is not None
-    assert [answer.keys() for answer in test.answers] == [{"probabilities", "faces", "evidence"}] * 3
+    assert [answer.keys() for answer in test.answers] == [{"probabilities", "faces", "evidence"}] * 2
     p_ai = [answer["probabilities"][1] for answer in test.answers]
     assert np.diff(p_ai).min() > 2 * test.tolerance, "answers that are close would not tell the rows apart"
-    assert test.photos(64, 64).shape == (3, 64, 64, 3)
+    assert test.photos(64, 64).shape == (2, 64, 64, 3)
 
 
 def test_the_bundled_file_has_it() -> None:
@@ -95,13 +95,13 @@ def test_the_rounding_of_another_processor_is_no_damage(written: Path, tmp_path:
         {"tolerance": 1.0},
         {"tolerance": None},
         {"inputs": []},
-        {"inputs": ["!", "!", "!"]},
+        {"inputs": ["!", "!"]},
         {"inputs": 3},
-        {"probabilities": [[0.5, 0.5]] * 2},
-        {"probabilities": [[0.5], [0.5], [0.5]]},
-        {"probabilities": [["0.5", "0.5"]] * 3},
+        {"probabilities": [[0.5, 0.5]] * 3},
+        {"probabilities": [[0.5], [0.5]]},
+        {"probabilities": [["0.5", "0.5"]] * 2},
         {"evidence": None},
-        {"faces": [0.5] * 3},
+        {"faces": [0.5] * 2},
     ],
     ids=str,
 )
@@ -112,13 +112,11 @@ def test_a_self_test_of_another_form_is_refused(change: dict[str, Any], written:
         Classifier(file, device="cpu")
 
 
-def test_int8_is_given_more_room_and_a_large_file_less_work(written: Path, tmp_path: Path) -> None:
+def test_int8_is_given_more_room(written: Path, tmp_path: Path) -> None:
     graph = onnx.load(written)
-    graph.graph.initializer.append(numpy_helper.from_array(np.zeros(2**23 + 1, np.float32), "ballast"))
     document = document_of(graph) | {"export": {"precision": {"chosen": "int8"}}}
-    write_model(graph, document, tmp_path / "large.onnx", "a test")
-    test = Classifier(tmp_path / "large.onnx", device="cpu").manifest.self_test
-    assert (test.tolerance, len(test.inputs)) == (0.1, 2)
+    write_model(graph, document, tmp_path / "int8.onnx", "a test")
+    assert Classifier(tmp_path / "int8.onnx", device="cpu").manifest.self_test.tolerance == 0.1
 
 
 def test_files_are_rewritten_with_equal_graphs(tmp_path: Path) -> None:
