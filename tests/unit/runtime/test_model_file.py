@@ -205,7 +205,7 @@ def test_a_damaged_file_is_a_model_error_or_answers_as_before(file: Path, tmp_pa
             answer = Classifier(tmp_path / "damaged.onnx", device="cpu", threads=1).predict(RED)
         except errors.ModelError as error:
             refusals.append(str(error))
-        else:  # a word of the manifest that no one acts on
+        else:  # what changed is a part of the manifest that nothing reads
             assert answer.p_ai == expected
     assert len(refusals) > 200
     assert not any("\n" in refusal for refusal in refusals)

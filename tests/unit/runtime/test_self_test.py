@@ -112,7 +112,7 @@ def test_a_self_test_of_another_form_is_refused(change: dict[str, Any], written:
         Classifier(file, device="cpu")
 
 
-def test_int8_is_given_more_room(written: Path, tmp_path: Path) -> None:
+def test_int8_has_a_wider_tolerance(written: Path, tmp_path: Path) -> None:
     graph = onnx.load(written)
     document = document_of(graph) | {"export": {"precision": {"chosen": "int8"}}}
     write_model(graph, document, tmp_path / "int8.onnx", "a test")
