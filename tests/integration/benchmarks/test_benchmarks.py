@@ -37,7 +37,7 @@ def test_the_others_run_the_bundled_weights(tmp_path: Path) -> None:
     mean, std = (torch.tensor(levels)[:, None, None] for levels in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.inference_mode():
         theirs = network((scaled - mean) / std).logits.softmax(-1).numpy()
-    np.testing.assert_allclose(Engine(resolve(None), "cpu").run(pixels), theirs, atol=1e-4)
+    np.testing.assert_allclose(Engine(resolve(None), "cpu").run(pixels).probabilities, theirs, atol=1e-4)
 
 
 def test_what_fails_stays_and_what_works_is_timed(comparison: Comparison, tmp_path: Path) -> None:
