@@ -6,12 +6,12 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ModelCorruptError, ModelNotFoundError
-from .files import sha256_of
+from .errors import ModelCorruptError, ModelNotFoundError, UsageError
+from .model_file import ModelFile, check_sha256, read_model
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -47,32 +47,42 @@ class Entry:
         """Path of the file in its package."""
         return (self.folder or _folder()) / self.file
 
-    def verify(self) -> Path:
-        """Check size and hash.
+    def read(self, sha256: str | None = None) -> ModelFile:
+        """Read the file, once, and check size and hash.
 
-        Returns:
-            The path of the file.
+        Args:
+            sha256: Hash that the caller wants it to have; None for the published one alone.
+
+        Raises:
+            ModelCorruptError: The file is missing or not the published one, or that is not the wanted one.
+        """
+        try:
+            model = read_model(self.path, self.sha256)
+        except (ModelNotFoundError, ModelCorruptError) as error:
+            raise ModelCorruptError(
+                f"{self.path}: is not the published file ({error}); reinstall {self.distribution}"
+            ) from error
+        if sha256 is not None and sha256.lower() != self.sha256:
+            raise ModelCorruptError(
+                f"{self.name}: its SHA-256 is {self.sha256}, not {sha256.lower()}; name another model"
+            )
+        return model
+
+    def verify(self) -> Path:
+        """Do what `read` does for a caller who wants the path alone.
 
         Raises:
             ModelCorruptError: The file is missing or not the published one.
         """
-        try:
-            actual = self.path.stat().st_size, sha256_of([self.path])
-        except OSError as error:
-            raise ModelCorruptError(f"{self.path}: {error.strerror}; reinstall {self.distribution}") from error
-        if actual != (self.size, self.sha256):
-            raise ModelCorruptError(
-                f"{self.path}: is not the published file (size or SHA-256); reinstall {self.distribution}"
-            )
-        return self.path
+        return self.read().path
 
 
 def _folder() -> Path:
     """Return the folder of `aiface_runtime.models`; wheels are always unpacked on installation."""
-    try:
-        return Path(str(resources.files("aiface_runtime.models")))
-    except ModuleNotFoundError:  # run from a checkout's root, which shadows the installed package: setup.cfg maps it
+    spec = find_spec("aiface_runtime.models")  # importlib.resources takes a hundredth of a start to import
+    if spec is None or spec.origin is None:  # run from a checkout's root, which shadows the installed package
         return Path(__file__).resolve().parents[1] / "models"
+    return Path(spec.origin).parent
 
 
 @cache
@@ -120,19 +130,42 @@ def resolve(model: str | os.PathLike[str] | None) -> Path:
     Raises:
         ModelNotFoundError: None of these.
         ModelCorruptError: A bundled or installed file is not the published one.
+        UsageError: Neither text nor a path.
     """
-    known = {entry.name: entry for entry in entries()}
+    found = _find(model)
+    return found.verify() if isinstance(found, Entry) else found
+
+
+def _find(model: str | os.PathLike[str] | None) -> Entry | Path:
+    """Return the entry of a name, the default one for None, or the path of a file."""
     if model is None:
-        return next(iter(known.values())).verify()
-    if isinstance(model, str) and model in known:
-        return known[model].verify()
+        return entries()[0]
+    if bundled := next((entry for entry in entries() if entry.name == model), None):
+        return bundled
+    if not isinstance(model, (str, os.PathLike)):
+        raise UsageError(f"model {model!r}: the name of a model or the path of an .onnx file")
     path = Path(model)
     if path.is_file():
         return path
-    others = installed()
-    if isinstance(model, str) and model in others:
-        return read_installed(others[model]).verify()
+    if isinstance(model, str) and model in (others := installed()):
+        return read_installed(others[model])
+    known = [*(entry.name for entry in entries()), *installed()]
     hint = f"; {_ELSEWHERE[str(model)]}" if str(model) in _ELSEWHERE else ""
-    raise ModelNotFoundError(
-        f"{path}: neither a model file nor an installed model ({', '.join([*known, *others])}){hint}"
-    )
+    raise ModelNotFoundError(f"{path}: neither a model file nor an installed model ({', '.join(known)}){hint}")
+
+
+def load(model: str | os.PathLike[str] | None, sha256: str | None = None) -> ModelFile:
+    """Find a model file as `resolve` does and read it, once.
+
+    Args:
+        model: Name or path, as of `resolve`.
+        sha256: Hash that the whole file must have, 64 hexadecimal digits; None for any, of a bundled one the published.
+
+    Raises:
+        ModelNotFoundError: Neither a model's name nor a file.
+        ModelCorruptError: A file that cannot be read, one found by name that is not the published one, or another hash.
+        UsageError: `sha256` is no such hash.
+    """
+    check_sha256(sha256)
+    found = _find(model)
+    return found.read(sha256) if isinstance(found, Entry) else read_model(found, sha256)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, overload
 
@@ -13,13 +14,14 @@ import numpy as np
 
 from .arguments import check_arguments, check_count, check_threads
 from .batching import Workers, forget_frames, parts, taken
-from .catalog import resolve
+from .catalog import load
 from .devices import Device
 from .engine import Engine
 from .errors import AifaceError, InputError, ModelClosedError, NoEvidenceError, UsageError
 from .faces import face_answer
 from .images import ImageInput, decode, describe, read_once
 from .manifest import Manifest
+from .model_file import ModelFile
 from .prediction import Failure, PhotoWarning, Prediction, Verdict
 from .preprocess import min_decode_size, preprocess, visible_box
 
@@ -43,6 +45,8 @@ class Classifier:
         providers: onnxruntime providers in order of preference, for devices that `device` has no name for.
         threads: Cores for one run; None for what CPU affinity and the container's quota allow.
         operating_point: Name of the thresholds that turn `p_ai` into a verdict.
+        sha256: Hash that the whole model file must have, 64 hexadecimal digits; None for any. A bundled model is
+            always held to its published one.
 
     Raises:
         AifaceError: `ModelNotFoundError`, `ModelCorruptError`, `ManifestError`, `BackendNotInstalledError`,
@@ -57,11 +61,13 @@ class Classifier:
         providers: Sequence[str] | None = None,
         threads: int | None = None,
         operating_point: str = "balanced",
+        sha256: str | None = None,
     ) -> None:
         check_arguments(model, device, providers, operating_point)
         threads = check_threads(threads)
-        self._arguments = _Arguments(model, device, providers, threads, operating_point)
-        self._open_engine: Engine | None = Engine(resolve(model), device, providers, threads)
+        file = load(model, sha256)
+        self._arguments = _Arguments(_absolute(model, file), device, providers, threads, operating_point, sha256)
+        self._open_engine: Engine | None = Engine(file, device, providers, threads)
         self._point = self.manifest.operating_point(operating_point)
 
     @property
@@ -184,7 +190,9 @@ class Classifier:
         self.close()
 
     def __getstate__(self) -> _Arguments:
-        return self._arguments
+        # Where it is unpacked, the same weights or an error: the file may have been replaced since.
+        sha256 = self._open_engine.model.sha256 if self._open_engine else self._arguments.sha256
+        return replace(self._arguments, sha256=sha256)
 
     def __setstate__(self, arguments: _Arguments) -> None:
         self.__init__(  # type: ignore[misc]
@@ -193,6 +201,7 @@ class Classifier:
             providers=arguments.providers,
             threads=arguments.threads,
             operating_point=arguments.operating_point,
+            sha256=arguments.sha256,
         )
 
     def __repr__(self) -> str:
@@ -277,6 +286,13 @@ class _Arguments:
     providers: Sequence[str] | None
     threads: int | None
     operating_point: str
+    sha256: str | None
+
+
+def _absolute(model: str | os.PathLike[str] | None, file: ModelFile) -> str | os.PathLike[str] | None:
+    """Return what finds the model from another working folder too: a bundled name, or the absolute path of the file."""
+    is_path = model is not None and file.path == Path(model)
+    return file.path.absolute() if is_path else model
 
 
 class LabelScore(TypedDict):

@@ -26,7 +26,7 @@ PROVIDERS: dict[str, str] = {
 }
 _DEVICE_OF = {provider: device for device, provider in PROVIDERS.items()}
 _AUTO = ("cuda", "cpu")  # best first; the others change the numbers or compile for minutes: by name only
-QUIET = 4  # onnxruntime's severity "fatal": errors reach the caller as exceptions
+QUIET = 4  # severity "fatal", for our sessions and runs alone: errors reach the caller as exceptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,17 @@ def candidates(device: str, providers: Sequence[str] | None) -> list[Candidate]:
         UsageError: An unknown device, a device and providers, or no provider.
         BackendNotInstalledError: onnxruntime cannot be imported.
     """
-    if device not in DEVICES:
+    if not isinstance(device, str) or device not in DEVICES:
         raise UsageError(f"device {device!r}: one of {', '.join(DEVICES)}")
     if providers is None:
         return [Candidate((PROVIDERS[name],), device_problem(name)) for name in _names(device)]
     if device != "auto":
         raise UsageError("pass device or providers, not both")
-    if not providers:
-        raise UsageError("providers: name at least one, CPUExecutionProvider for instance")
-    return [Candidate(tuple(providers))]
+    if isinstance(providers, str) or not providers or not all(isinstance(name, str) for name in providers):
+        raise UsageError(
+            f"providers {providers!r}: a list of names, at least one, ['CPUExecutionProvider'] for instance"
+        )
+    return [Candidate(tuple(providers), _unavailable(providers[0]))]
 
 
 def _names(device: str) -> list[str]:
@@ -84,9 +86,12 @@ def _names(device: str) -> list[str]:
 
 def device_problem(device: str) -> str | None:
     """Say why a device cannot work on this machine, without opening a model; None when nothing is known against it."""
-    if PROVIDERS[device] not in import_onnxruntime().get_available_providers():
-        return f"this onnxruntime has no {PROVIDERS[device]}"
-    return _nvidia_problem() if device in ("cuda", "tensorrt") else None
+    return _unavailable(PROVIDERS[device]) or (_nvidia_problem() if device in ("cuda", "tensorrt") else None)
+
+
+def _unavailable(provider: str) -> str | None:
+    available = import_onnxruntime().get_available_providers()
+    return None if provider in available else f"this onnxruntime has no {provider}"
 
 
 def _nvidia_problem() -> str | None:
@@ -114,5 +119,4 @@ def import_onnxruntime() -> Any:
         raise BackendNotInstalledError(error) from error
     if not hasattr(onnxruntime, "InferenceSession"):  # what a half-removed wheel leaves behind
         raise BackendNotInstalledError(ImportError("the package is there but empty"))
-    onnxruntime.set_default_logger_severity(QUIET)
     return onnxruntime

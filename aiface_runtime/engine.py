@@ -1,7 +1,8 @@
 """A model file that is open in onnxruntime.
 
 What onnxruntime leaves to its callers is done here: threads keep to the container's limit, workers sleep instead of
-spinning, the device is the one that really runs, and a session opens anew in a forked process.
+spinning, the device is the one that really runs and computes what the file's self-test says, every output is checked,
+and a session opens anew in a forked process.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from .cpu_limits import usable_cores
@@ -25,7 +26,9 @@ from .errors import (
     NoEvidenceError,
     UsageError,
 )
-from .manifest import EVIDENCE, FACES, IMAGE, KEY, PROBABILITIES, Manifest, parse_manifest
+from .manifest import EVIDENCE, FACES, IMAGE, PROBABILITIES, Manifest
+from .model_file import ModelFile, read_model
+from .outputs import Outputs, check_self_test, checked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 _BROKEN_FILE = ("InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel")  # onnxruntime's names for them
 _MAX_REASON = 300  # characters of an onnxruntime message that are quoted
+_MIN_LIMIT = 64  # threads that may be asked for on any machine; more than its cores only make it slower
 
 
 @dataclass(slots=True)
@@ -50,33 +54,17 @@ class _Sessions:
     one_core: Any = None
 
 
-class Outputs(NamedTuple):
-    """What a run gives for N photos; the fields have the names of the graph's outputs.
-
-    Attributes:
-        probabilities: float32 `[N, C]` in the order of the manifest's labels.
-        faces: float32 `[N, h, w]`, how likely a face lies in each cell, 0 to 1; None where the graph does not say.
-    """
-
-    probabilities: NDArray[np.float32]
-    faces: NDArray[np.float32] | None = None
-
-    def by_photo(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-        """Return the probabilities `[C]` and the face map `[h, w]` of each photo."""
-        faces = [None] * len(self.probabilities) if self.faces is None else self.faces
-        return list(zip(self.probabilities, faces, strict=True))
-
-
 class Engine:
     """An open model on a device.
 
     Args:
-        path: The `.onnx` file.
+        model: The `.onnx` file, read already or its path.
         device: `auto` takes the best that works; a name that cannot be had is an error.
         providers: onnxruntime providers in order of preference, in place of `device`; the first must run.
         threads: Cores for one run; None for what affinity and the container's quota allow.
 
     Attributes:
+        model: The file, whose bytes every session is opened from.
         manifest: Manifest that the file carries.
         device: Name of the device that the model runs on.
         fallback: Reason why `auto` passed over a better device; None when it did not.
@@ -89,24 +77,24 @@ class Engine:
 
     def __init__(
         self,
-        path: Path,
+        model: ModelFile | Path,
         device: str = "auto",
         providers: Sequence[str] | None = None,
         threads: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads {threads}: at least 1")
-        self._path = path
-        self.threads = threads or usable_cores()
-        self._lock = threading.Lock()
-        session, self._candidate, self.fallback = self._open_first(candidates(device, providers))
-        self._sessions = _Sessions(os.getpid(), session)
-        self.device = self._candidate.device
-        self.manifest = _read_manifest(session, path)
+        self.threads = _checked_threads(threads)
+        self.model = model if isinstance(model, ModelFile) else read_model(model)
+        self.manifest = self.model.manifest()  # before onnxruntime sees the file
+        self._shapes = self.manifest.output_shapes
         self._outputs = (PROBABILITIES, FACES) if self.manifest.faces else (PROBABILITIES,)
+        options = candidates(device, providers)
         # Without it onnxruntime computes the evidence each time and throws it away.
         self._requested_only = import_onnxruntime().RunOptions()
         self._requested_only.only_execute_path_to_fetches = True
+        self._requested_only.log_severity_level = QUIET
+        self._lock = threading.Lock()
+        session, self._candidate, self.fallback = self._open_first(options)
+        self._sessions = _Sessions(os.getpid(), session)
         _ENGINES.add(self)
 
     @property
@@ -121,7 +109,7 @@ class Engine:
             batch: uint8 RGB `[N, height, width, 3]` of the manifest's input size.
 
         Raises:
-            InferenceError: The device failed, for want of memory for instance.
+            InferenceError: The device failed, for want of memory for instance, or gave what cannot be an answer.
         """
         return Outputs(**self._run(self._live.all_cores, batch, self._outputs))
 
@@ -133,7 +121,7 @@ class Engine:
 
         Raises:
             NoEvidenceError: The graph has no such output.
-            InferenceError: The device failed.
+            InferenceError: The device failed, or gave what cannot be an answer.
         """
         if self.manifest.evidence is None:
             raise NoEvidenceError(self.manifest.id)
@@ -164,22 +152,29 @@ class Engine:
         return self._sessions
 
     def _after_fork(self) -> None:
-        """Keep the parent's session for ever: its threads are not in the child, and its end would wait for them.
+        """Keep the parent's sessions for ever: their threads are not in the child, and their end would wait for them.
 
-        The session on one core has no threads of its own and may go. A lock that another thread held stays locked here.
+        A thread of the parent may have been inside one, or held the lock, which then stays locked here.
         """
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._sessions.all_cores))
+        for session in (self._sessions.all_cores, self._sessions.one_core):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
         self._lock = threading.Lock()
 
     def _run(self, session: Any, batch: NDArray[np.uint8], names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         try:
             tensors = session.run(names, {IMAGE: batch}, self._requested_only)
-        except Exception as error:
+        except Exception as error:  # onnxruntime's exceptions derive from Exception only
             raise InferenceError(
-                f"{self._path} failed on {self.device!r} with {len(batch)} photos ({_first_line(error)}); "
+                f"{self.model.path} failed on {self.device!r} with {len(batch)} photos ({_first_line(error)}); "
                 "try a smaller batch or device='cpu'"
             ) from error
-        return dict(zip(names, tensors, strict=True))
+        try:
+            return checked(dict(zip(names, tensors, strict=True)), len(batch), self._shapes)
+        except ValueError as error:
+            raise InferenceError(
+                f"{self.model.path} gives no answer on {self.device!r}: {error}; the file or the device is broken: "
+                "try device='cpu', or export the model again"
+            ) from error
 
     def _open_first(self, options: Iterable[Candidate]) -> tuple[Any, Candidate, str | None]:
         """Open the first candidate that works, and say why those before it were passed over."""
@@ -187,10 +182,25 @@ class Engine:
         passed_over: list[str] = []
         for candidate in preferred:
             try:
-                return self._open(candidate, self.threads), candidate, "; ".join(passed_over) or None
+                return self._open_tested(candidate), candidate, "; ".join(passed_over) or None
             except DeviceUnavailableError as error:
                 passed_over.append(f"{candidate.device}: {error.reason}")
-        return self._open(last, self.threads), last, "; ".join(passed_over) or None
+        return self._open_tested(last), last, "; ".join(passed_over) or None
+
+    def _open_tested(self, candidate: Candidate) -> Any:
+        """Open, and refuse a graph or a device that does not reproduce the file's self-test."""
+        session, self.device = self._open(candidate, self.threads), candidate.device
+        _check_signature(session, self.manifest, self.model.path)
+        test, names = self.manifest.self_test, tuple(self._shapes)
+        photos = test.photos(self.manifest.height, self.manifest.width)
+        try:
+            check_self_test(test, photos, lambda batch: self._run(session, batch, names))
+        except (InferenceError, ValueError) as error:
+            reason = f"it fails the model's self-test: {_first_line(error.__cause__ or error)}"
+            if candidate.device != "cpu":
+                raise DeviceUnavailableError(candidate.device, reason) from error
+            raise ModelCorruptError(f"{self.model.path}: {reason}; export the model again") from error
+        return session
 
     def _open(self, candidate: Candidate, threads: int) -> Any:
         """Open, and require the first provider: onnxruntime would otherwise fall back to the CPU silently."""
@@ -199,13 +209,16 @@ class Engine:
         ort = import_onnxruntime()
         # OpenVINO has threads of its own, one for each core of the machine unless the number is set.
         settings = {PROVIDERS["openvino"]: {"num_of_threads": str(threads)}}
-        providers = [(name, settings.get(name, {})) for name in candidate.providers]
+        available = ort.get_available_providers()  # of others onnxruntime warns; the first was looked for
+        providers = [(name, settings.get(name, {})) for name in candidate.providers if name in available]
         try:
             # Without enable_fallback=0 a failing provider prints to stdout and becomes the CPU.
-            session = ort.InferenceSession(str(self._path), _options(threads), providers=providers, enable_fallback=0)
+            session = ort.InferenceSession(self.model.data, _options(threads), providers=providers, enable_fallback=0)
         except Exception as error:  # onnxruntime's exceptions derive from Exception only
             if candidate.device == "cpu" or type(error).__name__ in _BROKEN_FILE:
-                raise ModelCorruptError(f"{self._path}: onnxruntime cannot open it ({_first_line(error)})") from error
+                raise ModelCorruptError(
+                    f"{self.model.path}: onnxruntime cannot open it ({_first_line(error)})"
+                ) from error
             raise DeviceUnavailableError(candidate.device, _first_line(error)) from error
         if session.get_providers()[0] != candidate.providers[0]:
             raise DeviceUnavailableError(candidate.device, "its libraries could not be loaded")
@@ -233,31 +246,33 @@ def _options(threads: int) -> Any:
     return options
 
 
-def _read_manifest(session: Any, path: Path) -> Manifest:
-    """Read the manifest of an open file and hold its graph to it."""
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    if text is None:
-        raise ManifestError(f"{path}: an ONNX file without aiface's manifest; make one with aiface-export")
-    manifest = parse_manifest(text, str(path))
+def _check_signature(session: Any, manifest: Manifest, path: Path) -> None:
+    """Hold inputs and outputs of an open graph to the manifest, and let it take batches of any size."""
     shape = [manifest.height, manifest.width, 3]
     if _signature(session.get_inputs()) != {IMAGE: ("tensor(uint8)", shape)}:
         raise ManifestError(f"{path}: its graph does not take uint8 {['N', *shape]} as its manifest says")
-    promised = {PROBABILITIES: [len(manifest.labels)]}
-    if manifest.evidence:
-        promised[EVIDENCE] = [manifest.evidence.height, manifest.evidence.width]
-    if manifest.faces:
-        promised[FACES] = [manifest.faces.height, manifest.faces.width]
     outputs = _signature(session.get_outputs())
-    for name, shape in promised.items():
-        if outputs.get(name) != ("tensor(float)", shape):
-            raise ManifestError(f"{path}: its graph does not return {name}, float32 {['N', *shape]}")
-    return manifest
+    for name, cells in manifest.output_shapes.items():
+        if outputs.get(name) != ("tensor(float)", list(cells)):
+            raise ManifestError(f"{path}: its graph does not return {name}, float32 {['N', *cells]}")
 
 
 def _signature(values: Iterable[Any]) -> dict[str, tuple[str, list[Any]]]:
-    """Describe inputs or outputs of a graph by name: their type, and their shape but for the batch."""
-    return {value.name: (value.type, value.shape[1:]) for value in values}
+    """Describe inputs or outputs of a graph by name: their type and, where any number of photos fits, one's shape."""
+    return {value.name: (value.type, value.shape[1:] if _any_number(value.shape) else value.shape) for value in values}
 
 
-def _first_line(error: Exception) -> str:
+def _any_number(shape: list[Any]) -> bool:
+    return bool(shape) and not isinstance(shape[0], int)
+
+
+def _checked_threads(threads: int | None) -> int:
+    """Return a number of threads; None stands for the cores that this process may use."""
+    limit = max(_MIN_LIMIT, os.cpu_count() or 1)
+    if threads is not None and (type(threads) is not int or not 1 <= threads <= limit):
+        raise UsageError(f"threads {threads!r}: a whole number from 1 to {limit}, or None for the cores there are")
+    return threads or usable_cores()
+
+
+def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0][:_MAX_REASON] if str(error).strip() else type(error).__name__

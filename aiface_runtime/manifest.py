@@ -6,18 +6,25 @@ source and its hash, tool versions, licence, limits) is kept whole in `Manifest.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeGuard, get_args
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, get_args
 
 from .errors import ManifestError, UsageError
+from .json_fields import integer_of, list_of, name_of, names_of, number_of, object_of, parse_object, quoted
+from .self_test import UNSTORED, SelfTest, parse_self_test
 
 KEY = "aiface"
 SCHEMA = 1
 # The graph's input and its outputs.
 IMAGE, PROBABILITIES, EVIDENCE, FACES = "image", "probabilities", "evidence", "faces"
+MAX_CHARACTERS = 4 * 2**20  # of the JSON; the bundled files have some 60,000
+_SIDES = range(1, 1025)  # pixels of the input and of what a step makes; the largest networks known here take 518
+_CELLS = range(1, 257)  # rows or columns of a map
+_LABELS, _STEP_COUNTS, _POINTS = range(2, 1001), range(1, 9), range(1, 101)
+_MAX_REASON = 300  # characters
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 # The last one is OpenCV's bilinear, which looks at four pixels however much it shrinks; the others are Pillow's.
 Filter: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", "bilinear_no_antialias"]
@@ -126,6 +133,8 @@ class Manifest:
         operating_points: Thresholds by name.
         evidence: Class activation map that the graph returns too; None where the network does not allow one.
         faces: Face map that the graph returns too; None where the network has none.
+        graph_sha256: Hash of all of the file but its metadata; None of files made before there was one.
+        self_test: Inputs and the file's answers to them.
         document: The whole manifest as it was read.
     """
 
@@ -140,6 +149,8 @@ class Manifest:
     operating_points: Mapping[str, OperatingPoint]
     evidence: Evidence | None
     faces: FaceMap | None
+    graph_sha256: str | None
+    self_test: SelfTest
     document: Mapping[str, Any]
 
     @property
@@ -147,17 +158,24 @@ class Manifest:
         """Name and version, as results carry it."""
         return f"{self.name}@{self.version}"
 
+    @property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each of the graph's outputs for one photo, by name."""
+        shapes: dict[str, tuple[int, ...]] = {PROBABILITIES: (len(self.labels),)}
+        for name, cells in ((FACES, self.faces), (EVIDENCE, self.evidence)):
+            if cells is not None:
+                shapes[name] = cells.height, cells.width
+        return shapes
+
     def operating_point(self, name: str) -> OperatingPoint:
         """Look up thresholds by name.
 
         Raises:
             UsageError: The model has no such operating point.
         """
-        try:
+        if isinstance(name, str) and name in self.operating_points:
             return self.operating_points[name]
-        except KeyError:
-            known = ", ".join(self.operating_points)
-            raise UsageError(f"operating point {name!r}: {self.id} has {known}") from None
+        raise UsageError(f"operating point {name!r}: {self.id} has {', '.join(self.operating_points)}")
 
 
 def step_to_json(step: Step) -> StepJson:
@@ -173,122 +191,100 @@ def parse_manifest(text: str, origin: str) -> Manifest:
         origin: The model's name or path, for messages.
 
     Raises:
-        ManifestError: Not JSON, another schema, or a field that is missing, of the wrong kind or contradictory.
+        ManifestError: Not JSON, too long, another schema, or a field that is missing, of the wrong kind or size, or
+            contradictory.
     """
     try:
-        document = json.loads(text)
-        if not isinstance(document, dict):
-            raise ValueError("is not an object")
-        if document.get("schema") != SCHEMA:
-            raise ValueError(f"has schema {document.get('schema')!r}, this version reads {SCHEMA}; upgrade aiface")
-        return _checked(document)
-    except (ValueError, TypeError, KeyError) as error:
-        reason = f"lacks {error}" if isinstance(error, KeyError) else error
+        if len(text) > MAX_CHARACTERS:
+            raise ValueError(f"has {len(text):,} characters, more than {MAX_CHARACTERS:,}")
+        return _checked(parse_object(text))
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
+        reason = f"lacks {quoted(error.args[0])}" if isinstance(error, KeyError) else str(error)[:_MAX_REASON]
         raise ManifestError(f"{origin}: the model's manifest {reason}; export the model again") from error
 
 
 def _checked(document: Mapping[str, object]) -> Manifest:
-    labels, ai_labels = _names(document, "labels"), _names(document, "ai_labels")
-    if len(labels) < 2 or not set(ai_labels) < set(labels):
-        raise ValueError(f"has ai_labels {ai_labels} that are not some of the labels {labels}")
-    graph_input = _object(document["input"], "input")
-    height, width = _pixels(graph_input, "height"), _pixels(graph_input, "width")
-    steps = tuple(_step(_object(step, "step")) for step in _list(graph_input["steps"], "steps"))
+    if type(schema := document.get("schema")) is not int or schema != SCHEMA:
+        raise ValueError(f"has schema {quoted(schema)}, this version reads {SCHEMA}; upgrade aiface")
+    labels = names_of(document["labels"], "labels", _LABELS)
+    graph_input = object_of(document["input"], "input")
+    height, width = _sides(graph_input, _SIDES)
+    steps = tuple(_step(object_of(step, "a step")) for step in list_of(graph_input["steps"], "steps", _STEP_COUNTS))
     _check_size(steps, height, width)
-    points = {
-        name: _operating_point(name, _object(point, "operating point"))
-        for name, point in _object(document["operating_points"], "operating_points").items()
-    }
-    if not points:
-        raise ValueError("has no operating point")
-    name, version = document["name"], document["version"]
-    if not (isinstance(name, str) and name and isinstance(version, str) and version):
-        raise ValueError("has no name or version")
-    scaled = _scaled_decoding(graph_input, steps)
-    evidence, faces = _evidence(document.get("evidence")), _face_map(document.get("faces"))
-    return Manifest(name, version, labels, ai_labels, height, width, steps, scaled, points, evidence, faces, document)
+    manifest = Manifest(
+        name=name_of(document["name"], "name"),
+        version=name_of(document["version"], "version"),
+        labels=labels,
+        ai_labels=_ai_labels(document["ai_labels"], labels),
+        height=height,
+        width=width,
+        steps=steps,
+        scaled_decoding=_scaled_decoding(graph_input.get("scaled_decoding"), steps),
+        operating_points=_operating_points(object_of(document["operating_points"], "operating_points")),
+        evidence=_evidence(document.get("evidence")),
+        faces=_face_map(document.get("faces")),
+        graph_sha256=_sha256(document.get("graph_sha256")),
+        self_test=UNSTORED,
+        document=document,
+    )
+    return replace(manifest, self_test=parse_self_test(document.get("self_test"), manifest.output_shapes))
 
 
-def _object(value: object, field: str) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise ValueError(f"has {field} {value!r}, not an object")
-    return value
+def _ai_labels(value: object, labels: tuple[str, ...]) -> tuple[str, ...]:
+    ai_labels = names_of(value, "ai_labels", range(1, len(labels)))
+    if not set(ai_labels) < set(labels):
+        raise ValueError(f"has ai_labels {quoted(ai_labels)} that are not some of the labels {quoted(labels)}")
+    return ai_labels
 
 
-def _list(value: object, field: str) -> Sequence[object]:
-    if not isinstance(value, list):
-        raise ValueError(f"has {field} {value!r}, not a list")
-    return value
-
-
-def _names(document: Mapping[str, object], field: str) -> tuple[str, ...]:
-    names = document[field]
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise ValueError(f"has {field} that are not names: {names!r}")
-    if not names or len(set(names)) != len(names):
-        raise ValueError(f"has {field} that are empty or repeat: {names!r}")
-    return tuple(names)
-
-
-def _pixels(values: Mapping[str, object], field: str) -> int:
-    value = values[field]
-    if type(value) is not int or not 1 <= value <= 4096:
-        raise ValueError(f"has {field} {value!r}, not 1 to 4096 pixels")
-    return value
+def _sides(values: Mapping[str, object], allowed: range) -> tuple[int, int]:
+    return integer_of(values["height"], "height", allowed), integer_of(values["width"], "width", allowed)
 
 
 def _step(values: Mapping[str, object]) -> Step:
-    kind = _STEPS.get(str(values["op"]))
-    if kind is None:
-        raise ValueError(f"has the unknown step {values['op']!r}")
+    name = values["op"]
+    if not isinstance(name, str) or name not in _STEPS:
+        raise ValueError(f"has the unknown step {quoted(name)}")
+    kind = _STEPS[name]
     if set(values) != {"op", *kind.__slots__}:
-        raise ValueError(f"has a step {values['op']!r} with fields {sorted(values)}")
-    fields: dict[str, Any] = {name: _pixels(values, name) for name in kind.__slots__ if name != "filter"}
+        raise ValueError(f"has a step {quoted(name)} with fields {quoted(sorted(values))}")
+    fields: dict[str, Any] = {
+        field: integer_of(values[field], field, _SIDES) for field in kind.__slots__ if field != "filter"
+    }
     if "filter" in kind.__slots__:
         if values["filter"] not in FILTERS:
-            raise ValueError(f"has the unknown filter {values['filter']!r}")
+            raise ValueError(f"has the unknown filter {quoted(values['filter'])}")
         fields["filter"] = values["filter"]
     return kind(**fields)
 
 
-def _scaled_decoding(graph_input: Mapping[str, object], steps: tuple[Step, ...]) -> float | None:
-    value = graph_input.get("scaled_decoding")
+def _scaled_decoding(value: object, steps: tuple[Step, ...]) -> float | None:
     if value is None:
         return None
-    if not _is_number(value) or not 1 <= value <= 64:
-        raise ValueError(f"has scaled_decoding {value!r}, not 1 to 64")
     if not isinstance(steps[0], (Resize, ResizeShorter)) or steps[0].filter == "bilinear_no_antialias":
         raise ValueError("has scaled_decoding, but does not begin with a resize that averages")
-    return float(value)
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return type(value) in (int, float)  # not bool, which is an int too
+    return number_of(value, "scaled_decoding", 1, 64)
 
 
 def _evidence(value: object) -> Evidence | None:
     if value is None:
         return None
-    values = _object(value, "evidence")
-    bias = values["bias"]
-    if not _is_number(bias) or not math.isfinite(bias):
-        raise ValueError(f"has evidence with the bias {bias!r}")
-    return Evidence(_pixels(values, "height"), _pixels(values, "width"), float(bias))
+    values = object_of(value, "evidence")
+    return Evidence(*_sides(values, _CELLS), number_of(values["bias"], "bias"))
 
 
 def _face_map(value: object) -> FaceMap | None:
     if value is None:
         return None
-    values = _object(value, "faces")
-    thresholds = (_share(values, name) for name in ("present_from", "cell_from", "small_below"))
-    return FaceMap(_pixels(values, "height"), _pixels(values, "width"), *thresholds)
+    values = object_of(value, "faces")
+    thresholds = (number_of(values[name], name, 0, 1) for name in ("present_from", "cell_from", "small_below"))
+    return FaceMap(*_sides(values, _CELLS), *thresholds)
 
 
-def _share(values: Mapping[str, object], field: str) -> float:
-    value = values[field]
-    if not _is_number(value) or not 0 <= value <= 1:
-        raise ValueError(f"has {field} {value!r}, not 0 to 1")
-    return float(value)
+def _sha256(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and _SHA256.fullmatch(value)):
+        return value
+    raise ValueError(f"has graph_sha256 {quoted(value)}, not 64 hexadecimal digits")
 
 
 def _check_size(steps: tuple[Step, ...], height: int, width: int) -> None:
@@ -308,8 +304,17 @@ def _check_size(steps: tuple[Step, ...], height: int, width: int) -> None:
         raise ValueError(f"has steps that do not end at its input of {height} x {width}")
 
 
-def _operating_point(name: str, values: Mapping[str, object]) -> OperatingPoint:
-    low, high = values["real_below"], values["ai_from"]
-    if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and 0 <= low <= high <= 1):
-        raise ValueError(f"has operating point {name!r} with thresholds {low!r} and {high!r}")
-    return OperatingPoint(float(low), float(high))
+def _operating_points(values: Mapping[str, object]) -> dict[str, OperatingPoint]:
+    if len(values) not in _POINTS:
+        raise ValueError(f"has {len(values)} operating points, not 1 to {_POINTS[-1]}")
+    return {
+        name_of(name, "an operating point"): _operating_point(object_of(point, "an operating point"))
+        for name, point in values.items()
+    }
+
+
+def _operating_point(values: Mapping[str, object]) -> OperatingPoint:
+    low, high = (number_of(values[name], name, 0, 1) for name in ("real_below", "ai_from"))
+    if low > high:
+        raise ValueError(f"has an operating point with real_below {low:g} above ai_from {high:g}")
+    return OperatingPoint(low, high)

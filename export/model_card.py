@@ -18,6 +18,7 @@ from aiface_runtime.engine import Engine
 from aiface_runtime.files import sha256_of
 from aiface_runtime.manifest import FaceMap, Manifest
 
+INDEX = "index.json"
 _OLD_KEYS = {"ece_after_by_tier": "ece_after_by_condition"}  # of files made before the word was changed
 _LISTED = {"in_float": "nodes in float", "in_int8": "nodes in 8 bits"}  # of a precision, too many to show
 _AS_RECORDED = "Commands and settings in the words of the release that the file was made with."
@@ -41,10 +42,22 @@ def bundle(file: Path) -> None:
         AifaceError: The file is not a model that the runtime opens.
     """
     manifest = write_card(file)
-    index_file = file.parent / "index.json"
+    add_to_index(file, manifest.name, default=True)
+
+
+def add_to_index(file: Path, name: str, *, default: bool = False) -> None:
+    """Write a model's entry in the `index.json` of its folder, which is made where there is none.
+
+    Args:
+        file: The model file.
+        name: Name of the model.
+        default: Whether it becomes the default model.
+    """
+    index_file = file.parent / INDEX
     index: _Index = json.loads(index_file.read_text(encoding="utf-8")) if index_file.is_file() else {"models": {}}
-    index["default"] = manifest.name
-    index["models"][manifest.name] = {"file": file.name, "sha256": sha256_of([file]), "size": file.stat().st_size}
+    if default:
+        index["default"] = name
+    index["models"][name] = {"file": file.name, "sha256": sha256_of([file]), "size": file.stat().st_size}
     index_file.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

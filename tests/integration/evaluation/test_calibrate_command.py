@@ -68,7 +68,16 @@ def test_its_manifest_tells_what_was_done(calibrated: Path) -> None:
     assert record["photos"] == {"real": 8, "ai": 8}
     assert record["command"].startswith(f"aiface-evaluate calibrate {MODEL} ")
     assert "8 real photos are too few" in record["warning"]
-    changed = {"version", "calibration", "operating_points", "evaluation", "parity", "evidence"}
+    changed = {
+        "version",
+        "calibration",
+        "operating_points",
+        "evaluation",
+        "parity",
+        "evidence",
+        "graph_sha256",
+        "self_test",
+    }
     assert {name: new[name] for name in old.keys() - changed} == {name: old[name] for name in old.keys() - changed}
 
 
@@ -155,11 +164,11 @@ def test_three_labels_of_which_two_mean_ai(painted: Path, val: list[Sample], tmp
 def test_what_cannot_be_calibrated_is_one_line(
     painted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sigmoid = small_model(tmp_path / "sigmoid.onnx", "Sigmoid", ["real", "ai"])
+    hardmax = small_model(tmp_path / "hardmax.onnx", "Hardmax", ["real", "ai"])
     own = small_model(tmp_path / "own.onnx", "Softmax", ["real", "ai"])
     new = tmp_path / "new.onnx"
     for model, photos, output, code, says in (
-        (str(sigmoid), painted, new, 1, "ends in Sigmoid, not in Softmax"),
+        (str(hardmax), painted, new, 1, "ends in Hardmax, not in Softmax"),
         (MODEL, tmp_path / "none", new, 1, "no such folder"),
         (MODEL, painted / "val" / "real", new, 1, "real/ and ai/"),
         ("no-such-model", painted, new, 1, "neither a model file nor an installed model"),

@@ -20,6 +20,7 @@ from aiface_export.options import ExportOptions
 from aiface_export.pipeline import export
 from aiface_runtime import Classifier
 from aiface_runtime.manifest import KEY, ResizeShorter
+from aiface_runtime.onnx_bytes import content_sha256
 from tests.support.tiny_source import WEIGHTS, TinySource, tiny_graph, tiny_source
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,6 +45,8 @@ def test_the_file_answers_like_the_source_and_says_what_it_is(tmp_path: Path, po
         document = dict(classifier.manifest.document)
     np.testing.assert_allclose(list(answer.scores.values()), tiny_source().probabilities([portrait])[0], atol=1e-6)
     assert answer.model == "other@7"
+    assert document.pop("graph_sha256") == content_sha256(exported.file.read_bytes())
+    assert len(document.pop("self_test")["inputs"]) == 2
     assert document == json.loads(json.dumps(exported.manifest))
     assert document.keys() == {
         *("schema", "name", "version", "labels", "ai_labels", "input", "operating_points", "evidence", "faces"),

@@ -35,7 +35,7 @@ def test_a_named_device_is_the_only_candidate(device: str) -> None:
 
 def test_named_providers_are_tried_as_they_are() -> None:
     (candidate,) = candidates("auto", ["XnnpackExecutionProvider", "CPUExecutionProvider"])
-    assert candidate == Candidate(("XnnpackExecutionProvider", "CPUExecutionProvider"))
+    assert candidate.providers == ("XnnpackExecutionProvider", "CPUExecutionProvider")
     assert candidate.device == "XnnpackExecutionProvider"
 
 
@@ -45,6 +45,9 @@ def test_named_providers_are_tried_as_they_are() -> None:
         ("gpu", None, "one of auto, cpu"),
         ("cpu", ["CPUExecutionProvider"], "not both"),
         ("auto", [], "at least one"),
+        ("auto", "CPUExecutionProvider", r"^providers 'CPUExecutionProvider': a list of names"),
+        ("auto", [b"CPUExecutionProvider"], "a list of names"),
+        (["cpu"], None, "one of auto, cpu"),
     ],
 )
 def test_wrong_usage(device: str, providers: list[str] | None, says: str) -> None:
