@@ -21,13 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print medians in milliseconds with their 95 % intervals."""
     from ..arguments import check_count
-    from ..catalog import resolve
+    from ..catalog import load
     from ..engine import Engine
     from ..latency import MAX_ROUNDS, measure
 
     check_count("--rounds", args.rounds, MAX_ROUNDS)
     with open_classifier(args) as classifier:
-        engine = Engine(resolve(args.model), args.device, threads=args.threads)
+        engine = Engine(load(args.model), args.device, threads=args.threads)
         timings = measure(classifier, engine, args.rounds)
         model = classifier.manifest.id
     if args.format == "json":

@@ -120,11 +120,11 @@ def _try_device(device: str) -> str:
     """
     import numpy as np
 
-    from ..catalog import resolve
+    from ..catalog import load
     from ..engine import Engine
 
     start = time.perf_counter()
-    engine = Engine(resolve(None), device)
+    engine = Engine(load(None), device)
     opened = time.perf_counter()
     engine.run(np.zeros((1, engine.manifest.height, engine.manifest.width, 3), np.uint8))
     done = time.perf_counter()

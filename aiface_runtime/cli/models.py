@@ -54,10 +54,10 @@ def _line(entry: Entry) -> str:
 
 
 def _show(model: str | None) -> int:
-    from ..catalog import resolve
+    from ..catalog import load
     from ..engine import Engine
 
-    print(json.dumps(Engine(resolve(model), "cpu").manifest.document, indent=2, sort_keys=True))
+    print(json.dumps(Engine(load(model), "cpu").manifest.document, indent=2, sort_keys=True))
     return 0
 
 
