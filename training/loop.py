@@ -116,21 +116,20 @@ class Loop:
         self._rates.load_state_dict(saved["rates"])
         self._state = _State(saved["step"], saved["average"])
 
-    def run(self, batches: Iterable[Batch], loss: Loss, log: Callable[[int, float], None] = lambda *_: None) -> None:
+    def run(self, batches: Iterable[Batch], loss: Loss) -> None:
         """Learn from the batches that are left, then give the parameters their averages.
 
         Args:
             batches: Batches from `step` on.
             loss: Gives the loss of a batch, float32.
-            log: Called with the step and its loss.
         """
         bf16 = self._schedule.bf16 and has_bfloat16()
-        left = self._schedule.steps - self.step
-        for batch in tqdm(batches, total=left, unit="step"):
+        progress = tqdm(batches, total=self._schedule.steps, initial=self.step, unit="step")
+        for batch in progress:
             with torch.autocast("cuda" if torch.cuda.is_available() else "cpu", torch.bfloat16, enabled=bf16):
                 value = loss(batch)
             self._learn(value)
-            log(self.step, value.item())
+            progress.set_postfix(loss=f"{value.item():.3f}", refresh=False)
             if self.step % _STEPS_BETWEEN_STATES == 0:
                 self._save()
         with torch.no_grad():

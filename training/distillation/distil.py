@@ -45,7 +45,7 @@ def distil(folder: Path, recipe: StudentRecipe, *, teacher: Path, init: Path, ou
     views = ViewSet.open(folder)
     network = lite_from_imagenet(init, recipe.variant, recipe.image_size)
     lessons = _lessons(views, teacher, recipe)
-    _train(Student(network, processor(recipe.image_size), lessons), lessons, recipe, output)
+    loop = _train(Student(network, processor(recipe.image_size), lessons, recipe.head_penalty), lessons, recipe, output)
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-arg] # transformers wraps .to
     network.save_pretrained(output)
     processor(recipe.image_size).save_pretrained(output)
@@ -55,6 +55,7 @@ def distil(folder: Path, recipe: StudentRecipe, *, teacher: Path, init: Path, ou
         "train_photos": views.photos,
     }
     CheckpointRecord(licence=recipe.licence, limits=recipe.limits, training=training).write(output)
+    loop.remove()
     return output
 
 
@@ -76,8 +77,7 @@ def _lessons(views: ViewSet, teacher: Path, recipe: StudentRecipe) -> Lessons:
     )
 
 
-def _train(student: Student, lessons: Lessons, recipe: StudentRecipe, run: Path) -> None:
-    student.start_head(recipe.head_penalty)
+def _train(student: Student, lessons: Lessons, recipe: StudentRecipe, run: Path) -> Loop:
     student.network.to(memory_format=torch.channels_last)  # type: ignore[call-arg] # transformers wraps .to
     loop = Loop(
         [
@@ -90,8 +90,8 @@ def _train(student: Student, lessons: Lessons, recipe: StudentRecipe, run: Path)
     )
     loop.resume()
     loop.run(batches(lessons, recipe, loop.step), lambda batch: student.loss(batch, recipe))
-    loop.remove()
     student.finish()
+    return loop
 
 
 def _body(student: Student, recipe: StudentRecipe) -> dict[str, nn.Parameter]:

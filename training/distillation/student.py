@@ -59,30 +59,32 @@ class Student(nn.Module):
         network: The network; its own classifier is not used until `finish`.
         processor: Gives mean and deviation of its input.
         lessons: Views, and what the teacher says of them.
+        inverse_penalty: scikit-learn's `C` of the regression that the head starts by, so that the first steps do not
+            spoil the layers below it.
     """
 
     taught_mean: torch.Tensor
     taught_deviation: torch.Tensor
 
     def __init__(
-        self, network: EfficientNetLiteForImageClassification, processor: ImageProcessor, lessons: Lessons
+        self,
+        network: EfficientNetLiteForImageClassification,
+        processor: ImageProcessor,
+        lessons: Lessons,
+        inverse_penalty: float,
     ) -> None:
         super().__init__()
         network.train(False)  # for good: BatchNorm's statistics stay those of ImageNet
         self.network, self._normalise, self._lessons = network, normaliser(processor), lessons
         indices = lessons.draw(_FITTED_ON, [0])
-        self.head = StandardisedHead(self._means(indices))
+        means = self._means(indices)
+        self.head = StandardisedHead(means)
+        self.head.fit(means, lessons.targets[indices], np.ones(len(indices)), inverse_penalty)
         taught = lessons.features(indices)
         mean, deviation = standardisation(taught)
         self.register_buffer("taught_mean", mean)
         self.register_buffer("taught_deviation", deviation)
         self.projection = nn.Linear(len(self.head.weight), taught.shape[1])
-
-    def start_head(self, inverse_penalty: float) -> None:
-        """Fit the head by logistic regression, so that the first steps do not spoil the layers below it."""
-        indices = self._lessons.draw(_FITTED_ON, [0])
-        targets = self._lessons.targets[indices]
-        self.head.fit(self._means(indices), targets, np.ones(len(indices)), inverse_penalty)
 
     def loss(self, batch: Batch, recipe: StudentRecipe) -> torch.Tensor:
         """Return the loss of a batch, float32: the teacher's probability, the label, and the teacher's features."""

@@ -87,8 +87,9 @@ def train_teacher(
     """
     set_seed(recipe.seed)
     views, network = ViewSet.open(folder), teacher_network(clip, recipe)
-    head = TeacherHead(views.store.all("features").float(), recipe)
-    _fit(head, views, recipe, output)
+    features = views.store.all("features")
+    head = TeacherHead(features.float(), recipe)
+    loop = _fit(head, features, views, recipe, output)
     head.fold_into(network)
     network.save_pretrained(output)
     clip_processor(recipe.image_size).save_pretrained(output)
@@ -98,6 +99,7 @@ def train_teacher(
         "train_photos": views.photos,
     }
     CheckpointRecord(licence=recipe.licence, limits=recipe.limits, training=training).write(output)
+    loop.remove()
     return output
 
 
@@ -106,7 +108,7 @@ def _fingerprint(clip: CLIPVisionModel) -> float:
     return sum(float(tensor.double().sum()) for tensor in clip.state_dict().values())
 
 
-def _fit(head: TeacherHead, views: ViewSet, recipe: TeacherRecipe, run: Path) -> None:
+def _fit(head: TeacherHead, features: torch.Tensor, views: ViewSet, recipe: TeacherRecipe, run: Path) -> Loop:
     group = Group(parameters=dict(head.named_parameters()), learning_rate=recipe.learning_rate)
     schedule = Schedule(
         steps=recipe.steps, warmup=recipe.steps // 10, weight_decay=recipe.weight_decay, bf16=recipe.bf16
@@ -118,13 +120,13 @@ def _fit(head: TeacherHead, views: ViewSet, recipe: TeacherRecipe, run: Path) ->
         return soft_cross_entropy(head(batch["features"]), smoothed(batch["labels"], recipe.label_smoothing))
 
     head.train()
-    loop.run(_batches(views, recipe, loop.step), loss)
-    loop.remove()
+    loop.run(_batches(features, views, recipe, loop.step), loss)
     head.train(False)
+    return loop
 
 
-def _batches(views: ViewSet, recipe: TeacherRecipe, start: int) -> Iterator[Batch]:
-    features, targets = views.store.all("features"), torch.from_numpy(views.targets).float()
+def _batches(features: torch.Tensor, views: ViewSet, recipe: TeacherRecipe, start: int) -> Iterator[Batch]:
+    targets = torch.from_numpy(views.targets).float()
     chances = views.chances(recipe.kinds)
     for step in range(start, recipe.steps):
         drawn = np.random.default_rng([recipe.seed, step]).choice(len(chances), size=recipe.batch_size, p=chances)
