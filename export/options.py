@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-VariantName: TypeAlias = Literal["fp16", "int8", "int8-weights", "int4-weights"]
-WrittenPrecision: TypeAlias = Literal["fp32", "fp16", "int8", "int8-weights", "int4-weights"]
-Precision: TypeAlias = Literal["fp32", "fp16", "int8", "int8-weights", "int4-weights", "auto"]
+VariantName: TypeAlias = Literal["fp16", "int8", "fp16-weights", "int8-weights", "int4-weights"]
+WrittenPrecision: TypeAlias = Literal["fp32", "fp16", "int8", "fp16-weights", "int8-weights", "int4-weights"]
+Precision: TypeAlias = Literal["fp32", "fp16", "int8", "fp16-weights", "int8-weights", "int4-weights", "auto"]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 TRIED_BY_AUTO: tuple[VariantName, ...] = ("fp16", "int8")  # those that can be faster; the others are for size
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -15,43 +15,50 @@ from onnx import NodeProto, helper, numpy_helper
 from ..errors import ConversionError
 from .quantize import always_float, without_shapes
 
-WeightBits: TypeAlias = Literal[8, 4]
+_Store: TypeAlias = Callable[[onnx.TensorProto, onnx.GraphProto], NodeProto]
+WeightBits: TypeAlias = Literal[16, 8, 4]
 BLOCK_SIZE = 32  # weights of a column that share one scale at 4 bits
 _MAX_INT8 = 127
+_WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_WHAT = {16: "layer", 8: "matrix product", 4: "matrix product"}
 _FLOAT32 = 1  # MatMulNBits' accuracy_level: sums in float32, so that answers are the same on every processor
 
 
 def to_weights(graph: onnx.ModelProto, bits: WeightBits, *, spared: Collection[str] = ()) -> onnx.ModelProto:
-    """Put the constant matrices of a graph's products into fewer bits, symmetrically around 0.
+    """Put a graph's weights into fewer bits, symmetrically around 0.
 
-    At 8 bits each column has a scale, and standard operators dequantise it. At 4 bits each block of a column has one,
-    and onnxruntime's `MatMulNBits` dequantises it. Convolutions, the heads and products of two activations stay as
-    they are.
+    At 16 bits the weights of all layers are float16, which onnxruntime turns into float32 when it opens the file. At 8
+    and 4 only the constant matrices of products are in fewer bits: at 8 each column has a scale, and standard operators
+    dequantise it; at 4 each block of a column has one, and onnxruntime's `MatMulNBits` dequantises it. The heads and
+    products of two activations stay as they are.
 
     Args:
         graph: Graph by `assemble`.
         bits: Bits of a weight.
-        spared: Names of nodes to leave in float at 8 bits, and in 8 bits at 4.
+        spared: Names of nodes to leave in float at 16 and 8 bits, and in 8 bits at 4.
 
     Raises:
-        ConversionError: There is no such matrix.
+        ConversionError: There are no such weights.
     """
-    matrices = matrix_products(graph)
-    if not matrices:
-        raise ConversionError("besides its heads it has no matrix product with constant weights")
-    chosen = [name for name in matrices if name not in spared]
+    names = with_weights(graph, bits)
+    if not names:
+        raise ConversionError(f"besides its heads it has no {_WHAT[bits]} with constant weights")
+    chosen = [name for name in names if name not in spared]
+    if bits == 16:
+        return _stored(graph, chosen, _as_float16)
     if bits == 8:
-        return _to_int8(graph, chosen)
-    return _to_int8(_to_int4(graph, chosen), [name for name in matrices if name in spared])
+        return _stored(graph, chosen, _as_int8)
+    return _stored(_to_int4(graph, chosen), [name for name in names if name in spared], _as_int8)
 
 
-def matrix_products(graph: onnx.ModelProto) -> list[str]:
-    """Return the names of the MatMul nodes with a constant matrix of their own that may be put into fewer bits."""
+def with_weights(graph: onnx.ModelProto, bits: WeightBits) -> list[str]:
+    """Return the names of the nodes with constant weights of their own that may be put into so many bits."""
     uses = Counter(name for node in graph.graph.node for name in node.input)
-    matrices = {tensor.name for tensor in graph.graph.initializer if len(tensor.dims) == 2 and uses[tensor.name] == 1}
+    kinds, dims = (_WITH_WEIGHTS, (2, 3, 4)) if bits == 16 else (("MatMul",), (2,))
+    weights = {each.name for each in graph.graph.initializer if len(each.dims) in dims and uses[each.name] == 1}
     excluded = always_float(graph)
-    products = (node for node in graph.graph.node if node.op_type == "MatMul" and node.name not in excluded)
-    return [node.name for node in products if node.input[1] in matrices]
+    nodes = (node for node in graph.graph.node if node.op_type in kinds and node.name not in excluded)
+    return [node.name for node in nodes if node.input[1] in weights]
 
 
 def _to_int4(graph: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
@@ -72,13 +79,13 @@ def _to_int4(graph: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
     return without_shapes(quantizer.model.model)
 
 
-def _to_int8(graph: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
+def _stored(graph: onnx.ModelProto, names: Collection[str], store: _Store) -> onnx.ModelProto:
     model = copy.deepcopy(graph)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes: list[NodeProto] = []
     for node in model.graph.node:
         if node.name in names:
-            nodes.append(_dequantised(weights[node.input[1]], model.graph))
+            nodes.append(store(weights[node.input[1]], model.graph))
             node.input[1] = nodes[-1].output[0]
         nodes.append(node)
     nodes = [copy.deepcopy(node) for node in nodes]
@@ -87,7 +94,14 @@ def _to_int8(graph: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
     return without_shapes(model)
 
 
-def _dequantised(tensor: onnx.TensorProto, graph: onnx.GraphProto) -> NodeProto:
+def _as_float16(tensor: onnx.TensorProto, _: onnx.GraphProto) -> NodeProto:
+    """Replace float32 by float16; return the node that turns it back."""
+    name = tensor.name
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}/fp16"))
+    return helper.make_node("Cast", [tensor.name], [f"{name}/float"], name=f"{name}/cast", to=onnx.TensorProto.FLOAT)
+
+
+def _as_int8(tensor: onnx.TensorProto, graph: onnx.GraphProto) -> NodeProto:
     """Replace float32 `[K, N]` by int8 with a scale for each of the N columns; return the node that multiplies them."""
     weights, name = numpy_helper.to_array(tensor), tensor.name
     scales = np.abs(weights).max(axis=0) / _MAX_INT8

@@ -17,11 +17,11 @@ from aiface_evaluation.records.json_record import JsonRecord
 
 from ..graph.convert import quiet
 from ..graph.quantize import METHODS, Method, layers, to_fp16, to_int8, write_ranges
-from ..graph.weights import BLOCK_SIZE, WeightBits, matrix_products, to_weights
+from ..graph.weights import BLOCK_SIZE, WeightBits, to_weights, with_weights
 from ..options import VariantName
 from .evaluator import mean_error, probabilities_of
 
-_WEIGHT_BITS: Mapping[VariantName, WeightBits] = {"int8-weights": 8, "int4-weights": 4}
+_WEIGHT_BITS: Mapping[VariantName, WeightBits] = {"fp16-weights": 16, "int8-weights": 8, "int4-weights": 4}
 Spared: TypeAlias = Literal["in_float", "in_int8"]  # what is left of a layer that is too sensitive for a variant
 _Errors: TypeAlias = dict[tuple[Method, int], float]  # mean absolute difference, by method and bits
 
@@ -49,8 +49,8 @@ class WeightSettings(JsonRecord):
     """How a variant whose weights alone are in fewer bits was made, as the manifest has it.
 
     Attributes:
-        weight_bits: Bits of a weight, 8 or 4.
-        block_size: Number of weights that share a scale; 0 where a column does.
+        weight_bits: Bits of a weight, 16, 8 or 4.
+        block_size: Number of weights that share a scale; 0 where a column does, or nothing.
     """
 
     weight_bits: int
@@ -133,7 +133,7 @@ class Int8Variant:
 
 @dataclass(frozen=True)
 class WeightsVariant:
-    """Weights in 8 or 4 bits, activations in float32.
+    """Weights in 16, 8 or 4 bits, activations in float32.
 
     Attributes:
         graph: Graph by `assemble`, in fp32.
@@ -146,12 +146,12 @@ class WeightsVariant:
     @property
     def spared(self) -> Spared:
         """8 bits for what 4 are too few for: a fourth of float's size, at next to no error."""
-        return "in_float" if self.bits == 8 else "in_int8"
+        return "in_int8" if self.bits == 4 else "in_float"
 
     @property
     def layers(self) -> list[list[str]]:
-        """The products whose weights are in fewer bits, each by itself."""
-        return [[name] for name in matrix_products(self.graph)]
+        """The layers whose weights are in fewer bits, each by itself."""
+        return [[name] for name in with_weights(self.graph, self.bits)]
 
     @property
     def settings(self) -> WeightSettings:

@@ -1,4 +1,4 @@
-"""Weights in 8 and 4 bits through the command: what is inside, what is refused, what is recorded."""
+"""Weights in 16, 8 and 4 bits through the command: what is inside, what is refused, what is recorded."""
 
 from __future__ import annotations
 
@@ -82,6 +82,24 @@ def test_only_the_matrices_of_the_blocks_are_in_fewer_bits(
     assert candidate["batch_difference"] <= 1e-3
     assert ("face_agreement" in candidate) == (family == "clip_blocks")
     assert f"## {precision} against the checkpoint" in file.with_suffix(".md").read_text()
+
+
+def test_weights_of_16_bits_halve_a_file_and_leave_its_answers(painted: Path, tmp_path: Path) -> None:
+    checkpoint = save_family("efficientnet_lite", tmp_path / "lite", small=True)
+    files = {precision: tmp_path / f"{precision}.onnx" for precision in ("fp32", "fp16-weights")}
+    for precision, file in files.items():
+        assert main([str(checkpoint), "-o", str(file), "--images", str(painted), "--precision", precision]) == 0
+    model = onnx.load(files["fp16-weights"])
+    onnx.checker.check_model(model, full_check=True)
+    assert float_weights(model).count("Conv") == 2, "the face head, and the evidence's"
+    weights = sum(np.prod(tensor.dims) for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT16)
+    assert files["fp32"].stat().st_size - files["fp16-weights"].stat().st_size == pytest.approx(2 * weights, rel=0.05)
+    photos = sorted((painted / "val").glob("*/*.png"))
+    assert p_ai(files["fp16-weights"], photos) == pytest.approx(p_ai(files["fp32"], photos), abs=1e-2)
+    with Classifier(files["fp16-weights"], device="cpu") as classifier:
+        explanation = classifier.explain(photos[0])
+    margin = explanation.evidence.mean() + explanation.bias
+    assert 1 / (1 + np.exp(-margin)) == pytest.approx(explanation.prediction.p_ai, abs=1e-5), "the map still adds up"
 
 
 def test_what_4_bits_ruin_is_refused(

@@ -114,4 +114,4 @@ def test_help_needs_no_framework(module: str, words: list[str]) -> None:
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == "[]"
-    assert "{fp32,fp16,int8,int8-weights,int4-weights,auto}" in run.stdout
+    assert "{fp32,fp16,int8,fp16-weights,int8-weights,int4-weights,auto}" in run.stdout
