@@ -31,7 +31,15 @@ from .checkpoint import from_checkpoint
 from .scorer import CheckpointScorer
 
 
-def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Progress, *, command: str = "") -> Path:
+def recalibrate(
+    folders: Sequence[Path],
+    data: Path,
+    output: Path,
+    progress: Progress,
+    *,
+    bf16: bool = False,
+    command: str = "",
+) -> Path:
     """Copy a checkpoint, or the even average of several, and fit probabilities and operating points anew on val.
 
     Runs that start from one another often end in one connected region of low loss; then their average is better than
@@ -42,6 +50,7 @@ def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Pro
         data: Path that `read_samples` accepts, with photos of both labels in its val split, or without splits.
         output: The folder to write.
         progress: Wraps an iterable to show how far it is.
+        bf16: Whether to compute in bfloat16, as `CheckpointScorer` says.
         command: Command line that the user typed, for the record.
 
     Returns:
@@ -65,7 +74,7 @@ def recalibrate(folders: Sequence[Path], data: Path, output: Path, progress: Pro
     processor.save_pretrained(output)
     record = CheckpointRecord.read(folders[0])
     training = {**record.training, "commands": [*commands_of(folders), command]}
-    calibration, points = calibrate(output, val, progress)
+    calibration, points = calibrate(output, val, progress, bf16=bf16)
     replace(record, training=training, calibration=calibration, operating_points=points).write(output)
     return output
 
@@ -84,7 +93,7 @@ def _average(folders: Sequence[Path], states: Sequence[dict[str, torch.Tensor]])
 
 
 def calibrate(
-    folder: Path, val: Sequence[Sample], progress: Progress
+    folder: Path, val: Sequence[Sample], progress: Progress, *, bf16: bool = False
 ) -> tuple[CalibrationRecord, dict[str, FittedPoint]]:
     """Fit slope and bias on val in all conditions, apply them to the checkpoint, and choose the operating points.
 
@@ -92,6 +101,7 @@ def calibrate(
         folder: A checkpoint with two labels; its weights are rewritten.
         val: Photos that the network was not trained on.
         progress: Wraps an iterable to show how far it is.
+        bf16: Whether to compute in bfloat16, as `CheckpointScorer` says.
 
     Returns:
         How it was fitted, and the thresholds by name.
@@ -101,7 +111,7 @@ def calibrate(
     """
     model = AutoModelForImageClassification.from_pretrained(folder)
     last = _last_layer(model, folder)
-    p_ai = CheckpointScorer(folder).score(val, tuple(CONDITIONS), progress)
+    p_ai = CheckpointScorer(folder, bf16=bf16).score(val, tuple(CONDITIONS), progress)
     # Beyond 1e-9 from 0 and 1 float32 keeps no margin.
     margins = {condition: logit(np.clip(values, 1e-9, 1 - 1e-9)) for condition, values in p_ai.items()}
     target = np.array([sample.target for sample in val])

@@ -10,6 +10,7 @@ import torch
 
 from aiface_evaluation.conditions import views
 from aiface_evaluation.dataset import Sample
+from aiface_evaluation.errors import DataError
 from aiface_evaluation.evaluate import ModelScorer
 from aiface_evaluation.operating_points import DEFAULT
 from aiface_evaluation.parallel import ahead
@@ -17,6 +18,8 @@ from aiface_evaluation.types import Progress, Scorer, Scores
 from aiface_export.checkpoint_record import CheckpointRecord
 from aiface_export.sources import open_source
 from aiface_runtime.manifest import OperatingPoint
+
+from .checkpoint import has_bfloat16
 
 _UNCALIBRATED = {DEFAULT: OperatingPoint(0.5, 0.5)}
 
@@ -26,13 +29,16 @@ class CheckpointScorer:
 
     Args:
         folder: Checkpoint folder, as `aiface_export.sources.open_source` takes it.
+        bf16: Whether to compute in bfloat16 where the processor has it: a transformer takes a third of the time, and
+            answers move by a hundredth.
 
     Raises:
         ExportError: The checkpoint cannot be used.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, bf16: bool = False) -> None:
         self._source = open_source(str(folder))
+        self._bf16 = bf16 and has_bfloat16()
         self.name = folder.resolve().name
         recorded = CheckpointRecord.read(folder).operating_points or {}
         points = {name: OperatingPoint(point.real_below, point.ai_from) for name, point in recorded.items()}
@@ -46,7 +52,8 @@ class CheckpointScorer:
         threads = torch.get_num_threads()
 
         def answers(sample: Sample) -> Scores:
-            probabilities = self._source.probabilities(views(sample, tuple(conditions)))
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+                probabilities = self._source.probabilities(views(sample, tuple(conditions)))
             of_ai: Scores = probabilities[:, self._source.ai_indices].sum(axis=1, dtype=np.float64)
             return of_ai
 
@@ -58,6 +65,14 @@ class CheckpointScorer:
         return dict(zip(conditions, p_ai.T, strict=True))
 
 
-def open_scorer(model: str) -> Scorer:
-    """Open a checkpoint folder, an `.onnx` file or a bundled name for evaluation."""
-    return CheckpointScorer(Path(model)) if Path(model).is_dir() else ModelScorer(model)
+def open_scorer(model: str, *, bf16: bool = False) -> Scorer:
+    """Open a checkpoint folder, an `.onnx` file or a bundled name for evaluation.
+
+    Raises:
+        DataError: bfloat16 is asked for, of a file.
+    """
+    if Path(model).is_dir():
+        return CheckpointScorer(Path(model), bf16=bf16)
+    if bf16:
+        raise DataError(f"{model}: --bf16 is for checkpoint folders; a file computes as it says")
+    return ModelScorer(model)

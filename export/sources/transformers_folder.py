@@ -58,9 +58,9 @@ class TransformersSource(Source):
         with torch.inference_mode():
             for photo in photos:
                 outputs = self.model(**self.processor(Image.fromarray(load_rgb(photo)), return_tensors="pt"))
-                probabilities.append(outputs.logits.softmax(-1)[0].numpy())
+                probabilities.append(outputs.logits.float().softmax(-1)[0].numpy())
                 if self.has_faces:
-                    faces.append(outputs.face_logits.sigmoid()[0].numpy())
+                    faces.append(outputs.face_logits.float().sigmoid()[0].numpy())
         return Answers(np.stack(probabilities), np.stack(faces) if faces else None)
 
     def exporters(self) -> Mapping[str, Callable[[], onnx.ModelProto]]:

@@ -44,6 +44,16 @@ def add_clip(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_bf16(parser: argparse.ArgumentParser) -> None:
+    """Add whether answers are computed in bfloat16."""
+    parser.add_argument(
+        "--bf16",
+        action="store_true",
+        help="compute in bfloat16 where the processor has it: a transformer takes a third of the time, and answers "
+        "move by a hundredth",
+    )
+
+
 def add_resume(parser: argparse.ArgumentParser) -> None:
     """Add whether to go on."""
     parser.add_argument("--resume", action="store_true", help="go on from the last state of a run that was cut off")

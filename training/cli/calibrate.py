@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ._common import add_data, add_output, progress
+from ._common import add_bf16, add_data, add_output, progress
 
 NAME, HELP = "calibrate", "probabilities and thresholds anew, of one run or the average of several"
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder that finetune wrote; the weights of several are averaged",
     )
     add_data(parser)
+    add_bf16(parser)
     add_output(parser, "the checkpoint to write")
 
 
@@ -27,4 +28,6 @@ def run(args: argparse.Namespace) -> None:
     """Calibrate, and print the folder."""
     from ..calibrate import recalibrate
 
-    print(recalibrate(args.checkpoints, args.data, args.output, progress("photo"), command=args.command))
+    print(
+        recalibrate(args.checkpoints, args.data, args.output, progress("photo"), bf16=args.bf16, command=args.command)
+    )

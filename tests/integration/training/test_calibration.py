@@ -15,6 +15,7 @@ from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, M
 from aiface_evaluation.dataset import Sample, read_samples
 from aiface_evaluation.names import CONDITION_NAMES as CONDITIONS
 from aiface_evaluation.types import Scores
+from aiface_export.testing.random_checkpoints import save_family
 from aiface_training.cli import main
 from aiface_training.scorer import CheckpointScorer
 
@@ -37,8 +38,8 @@ def checkpoint(tmp_path: Path) -> Path:
     return folder
 
 
-def score(folder: Path, samples: list[Sample], conditions: tuple[str, ...]) -> dict[str, Scores]:
-    return CheckpointScorer(folder).score(samples, conditions, iter)
+def score(folder: Path, samples: list[Sample], conditions: tuple[str, ...], *, bf16: bool = False) -> dict[str, Scores]:
+    return CheckpointScorer(folder, bf16=bf16).score(samples, conditions, iter)
 
 
 def test_calibrating_folds_slope_and_bias_into_the_checkpoint(checkpoint: Path, painted: Path, tmp_path: Path) -> None:
@@ -90,3 +91,18 @@ def test_what_cannot_be_calibrated_says_so(
     ):
         assert main(["calibrate", *map(str, places), str(data), "-o", str(tmp_path / "made")]) == 1
         assert says in capsys.readouterr().err
+
+
+def test_bfloat16_where_the_processor_has_it(
+    painted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = save_family("clip_blocks", tmp_path, small=True)
+    val = [sample for sample in read_samples(painted) if sample.split == "val"]
+    exact = score(checkpoint, val, ("clean",))["clean"]
+    for has_it in (True, False):  # emulated where it is not
+        monkeypatch.setattr("aiface_training.scorer.has_bfloat16", lambda has_it=has_it: has_it)
+        rounded = score(checkpoint, val, ("clean",), bf16=True)["clean"]
+        assert (np.abs(rounded - exact).max() > 0) == has_it
+        np.testing.assert_allclose(logit(rounded), logit(exact), atol=0.3)
+    assert main(["evaluate", "model.onnx", str(painted), "--bf16"]) == 1
+    assert "model.onnx: --bf16 is for checkpoint folders" in capsys.readouterr().err
