@@ -1,5 +1,5 @@
 # make run [IMAGES="a.jpg b.png"]   an answer about photos; without IMAGES about a portrait that matplotlib ships
-# make model                        the bundled model again, from ../shared (takes hours; goes on where it was cut off)
+# make model                        the large model and its student, from ../shared (takes hours; goes on where it was cut off)
 # make check                        ruff, mypy --strict and the unit tests of the runtime: under a minute once set up
 # make test                         ruff, mypy --strict and all tests
 # make soak                         100,000 predictions: memory, descriptors and threads stay where they are

