@@ -14,12 +14,13 @@ import numpy as np
 from .catalog import resolve
 from .devices import Device
 from .engine import Engine
-from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
+from .errors import ImageDecodeError, ImageMemoryError, InputError, ModelClosedError, NoEvidenceError, UsageError
 from .faces import face_answer
-from .images import ImageInput, decode, describe, read_once
-from .manifest import Manifest
+from .images import DecodedImage, ImageInput, decode, describe, read_once
+from .limits import DEFAULT_LIMITS, Limits
+from .manifest import Manifest, Step
 from .prediction import Failure, PhotoWarning, Prediction, Verdict
-from .preprocess import min_decode_size, preprocess, visible_box
+from .preprocess import is_enlarged, min_decode_size, preprocess, visible_box
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .explanation import Explanation
+
+MAX_MISSING = 0.1  # share of a photo that may be missing before the verdict is uncertain
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,6 +48,7 @@ class Classifier:
         providers: onnxruntime providers in order of preference, for devices that `device` has no name for.
         threads: Cores for one run; None for what CPU affinity and the container's quota allow.
         operating_point: Name of the thresholds that turn `p_ai` into a verdict.
+        limits: The most that decoding one photo may take; beyond it the photo is refused.
 
     Raises:
         AifaceError: `ModelNotFoundError`, `ModelCorruptError`, `ManifestError`, `BackendNotInstalledError`,
@@ -59,8 +63,10 @@ class Classifier:
         providers: Sequence[str] | None = None,
         threads: int | None = None,
         operating_point: str = "balanced",
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self._arguments = _Arguments(model, device, providers, threads, operating_point)
+        self._arguments = _Arguments(model, device, providers, threads, operating_point, limits)
+        self._limits = limits
         self._open_engine: Engine | None = Engine(resolve(model), device, providers, threads)
         self._point = self.manifest.operating_point(operating_point)
 
@@ -94,7 +100,8 @@ class Classifier:
             InputError: The photo cannot be used; one of its leaves, naming the input and the remedy.
         """
         engine, name = self._engine, describe(image)
-        return self._prediction(name, *engine.run(self._prepare(image)[None]).by_photo()[0], engine)
+        prepared = self._prepare(image)
+        return self._prediction(name, *engine.run(prepared.pixels[None]).by_photo()[0], engine, prepared)
 
     @overload
     def predict_many(
@@ -146,12 +153,12 @@ class Classifier:
         engine, manifest, name = self._engine, self.manifest, describe(image)
         if manifest.evidence is None:
             raise NoEvidenceError(manifest.id)
-        source = read_once(image)
-        decoded = decode(source, min_decode_size(manifest))
-        photo = decoded.pixels if decoded.box is None else decode(source).pixels
-        outputs, evidence = engine.run_with_evidence(preprocess(decoded.pixels, manifest.steps, decoded.box)[None])
+        source = read_once(image, self._limits.bytes)
+        prepared = self._prepare(source)
+        photo = decode(source, limits=self._limits).pixels
+        outputs, evidence = engine.run_with_evidence(prepared.pixels[None])
         region = visible_box((photo.shape[1], photo.shape[0]), manifest.steps)
-        answer = self._prediction(name, *outputs.by_photo()[0], engine)
+        answer = self._prediction(name, *outputs.by_photo()[0], engine, prepared)
         return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo)
 
     def __call__(self, images: ImageInput | Sequence[ImageInput]) -> list[LabelScore] | list[list[LabelScore]]:
@@ -189,6 +196,7 @@ class Classifier:
             providers=arguments.providers,
             threads=arguments.threads,
             operating_point=arguments.operating_point,
+            limits=arguments.limits,
         )
 
     def __repr__(self) -> str:
@@ -200,11 +208,26 @@ class Classifier:
             raise ModelClosedError("this Classifier was closed; make a new one")
         return self._open_engine
 
-    def _prepare(self, image: ImageInput) -> NDArray[np.uint8]:
-        decoded = decode(image, min_decode_size(self.manifest))
-        return preprocess(decoded.pixels, self.manifest.steps, decoded.box)
+    def _prepare(self, image: ImageInput) -> _Prepared:
+        """Decode a photo and bring it to the model's size.
 
-    def _try_prepare(self, image: ImageInput) -> NDArray[np.uint8] | InputError:
+        Raises:
+            InputError: The photo cannot be used.
+        """
+        decoded = decode(image, min_decode_size(self.manifest), self._limits)
+        name, steps = describe(image), self.manifest.steps
+        try:
+            return _Prepared(
+                preprocess(decoded.picture, steps, decoded.box), _photo_warnings(decoded, steps), decoded.missing
+            )
+        except MemoryError as error:
+            raise ImageMemoryError(name) from error
+        except Exception as error:
+            raise ImageDecodeError(
+                f"{name}: cannot be brought to the model's size ({error}); resize it first"
+            ) from error
+
+    def _try_prepare(self, image: ImageInput) -> _Prepared | InputError:
         try:
             return self._prepare(image)
         except InputError as error:
@@ -216,26 +239,33 @@ class Classifier:
             while chunk := list(islice(images, batch_size)):
                 names = [describe(image) for image in chunk]
                 prepared = workers.map(self._try_prepare, chunk)
-                usable = [item for item in prepared if not isinstance(item, InputError)]
+                usable = [item.pixels for item in prepared if not isinstance(item, InputError)]
                 # One core a run and as many runs as cores: shared out inside one run, less of each core is used.
                 runs = workers.map(engine.run_on_one_core, _parts(usable, engine.parallel_runs))
                 rows = iter([row for run in runs for row in run.by_photo()])
                 for name, item in zip(names, prepared, strict=True):
                     if not isinstance(item, InputError):
-                        yield self._prediction(name, *next(rows), engine)
+                        yield self._prediction(name, *next(rows), engine, item)
                     elif on_error == "raise":
                         raise item
                     else:
                         yield Failure(name, item, engine.manifest.id, engine.device)
 
     def _prediction(
-        self, name: str, probabilities: NDArray[np.float32], faces: NDArray[np.float32] | None, engine: Engine
+        self,
+        name: str,
+        probabilities: NDArray[np.float32],
+        faces: NDArray[np.float32] | None,
+        engine: Engine,
+        prepared: _Prepared,
     ) -> Prediction:
         manifest = engine.manifest
         scores = dict(zip(manifest.labels, probabilities.tolist(), strict=True))
         p_ai = min(1.0, sum(scores[label] for label in manifest.ai_labels))
-        face_probability, warnings = face_answer(faces, manifest.faces)
-        verdict = Verdict.UNCERTAIN if PhotoWarning.NO_FACE in warnings else self._verdict(p_ai)
+        face_probability, face_warnings = face_answer(faces, manifest.faces)
+        warnings = face_warnings + prepared.warnings
+        is_blind = PhotoWarning.NO_FACE in warnings or prepared.missing > MAX_MISSING
+        verdict = Verdict.UNCERTAIN if is_blind else self._verdict(p_ai)
         return Prediction(
             name, verdict, p_ai, scores, manifest.id, engine.device, engine.fallback, face_probability, warnings
         )
@@ -244,6 +274,20 @@ class Classifier:
         if p_ai >= self._point.ai_from:
             return Verdict.AI
         return Verdict.REAL if p_ai < self._point.real_below else Verdict.UNCERTAIN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """A photo as the model's input, uint8 RGB `[height, width, 3]`, what to warn of, and which share is missing."""
+
+    pixels: NDArray[np.uint8]
+    warnings: tuple[PhotoWarning, ...]
+    missing: float
+
+
+def _photo_warnings(decoded: DecodedImage, steps: Sequence[Step]) -> tuple[PhotoWarning, ...]:
+    found = {*decoded.warnings, *((PhotoWarning.UPSCALED,) if is_enlarged(decoded.full_size, steps) else ())}
+    return tuple(warning for warning in PhotoWarning if warning in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +299,7 @@ class _Arguments:
     providers: Sequence[str] | None
     threads: int | None
     operating_point: str
+    limits: Limits
 
 
 class LabelScore(TypedDict):

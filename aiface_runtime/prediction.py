@@ -17,11 +17,27 @@ class Verdict(StrEnum):
 
 
 class PhotoWarning(StrEnum):
-    """What to know of a photo before relying on its answer; later versions may add more."""
+    """What to know of a photo before relying on its answer; later versions may add more.
+
+    Attributes:
+        NO_FACE: No face in what the model sees.
+        SMALL_FACE: The largest face is small.
+        SEVERAL_FACES: More than one face.
+        TRUNCATED: Some of the picture's data are missing.
+        BROKEN_EXIF: The EXIF block cannot be read, so that the photo may lie on its side.
+        TINY: The shorter side has fewer than 64 pixels.
+        UPSCALED: The photo was smaller than the model's input and has been enlarged.
+        WIDE_GAMUT: The colours are wider than sRGB and were taken as sRGB.
+    """
 
     NO_FACE = "no_face"
     SMALL_FACE = "small_face"
     SEVERAL_FACES = "several_faces"
+    TRUNCATED = "truncated"
+    BROKEN_EXIF = "broken_exif"
+    TINY = "tiny"
+    UPSCALED = "upscaled"
+    WIDE_GAMUT = "wide_gamut"
 
 
 class ErrorRecord(TypedDict):

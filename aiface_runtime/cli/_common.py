@@ -53,8 +53,8 @@ class _Stdin:
 
     name = "-"
 
-    def read(self) -> bytes:
-        return sys.stdin.buffer.read()
+    def read(self, size: int = -1, /) -> bytes:
+        return sys.stdin.buffer.read(size)
 
 
 def text_of(answer: Prediction) -> str:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from .decoding import MAX_ASPECT, DecodedImage, decode, load_rgb
 from .formats import PHOTO_SUFFIXES
-from .orientation import MAX_PIXELS, Box
+from .orientation import Box
 from .sources import BinaryFile, EncodedImage, ImageInput, describe, read_once
 
 __all__ = [
     "MAX_ASPECT",
-    "MAX_PIXELS",
     "PHOTO_SUFFIXES",
     "BinaryFile",
     "Box",

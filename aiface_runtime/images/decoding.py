@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile
 
-from ..errors import ImageDecodeError, ImageShapeError, ImageTooLargeError, ImageTypeError
-from .orientation import MAX_PIXELS, Box, scale_down, upright
+from ..errors import (
+    ImageDecodeError,
+    ImageMemoryError,
+    ImageShapeError,
+    ImageTooLargeError,
+    ImageTypeError,
+    InputError,
+)
+from ..limits import DEFAULT_LIMITS, Limits
+from ..prediction import PhotoWarning
+from . import orientation as exif
+from .colour import is_wide_gamut
+from .formats import FORMATS, read_header
+from .header import Header, LimitError, UnknownFormatError
+from .jpeg import missing_rows
+from .loading import load
+from .orientation import Box
 from .samples import to_rgb
-from .sources import ImageInput, describe, read_encoded
+from .sources import ImageInput, describe, lock_of, read_encoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ASPECT = 32  # scaling a thin strip by its shorter side would take gigabytes
+TINY = 64  # pixels of the shorter side: a face in it is hardly more than a dozen blocks of JPEG
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,16 +42,27 @@ class DecodedImage:
     """A decoded photo.
 
     Attributes:
-        pixels: uint8 RGB `[H, W, 3]`, values 0 to 255.
-        box: Part of `pixels` that the photo fills, to a fraction of a pixel: sides that the scale does not divide are
-            filled up. None where the photo was decoded whole.
+        picture: The photo in RGB of 8 bits.
+        box: Part of it that the photo fills, to a fraction of a pixel: sides that the scale does not divide are filled
+            up. None where the photo was decoded whole.
+        warnings: Names of what was found out on the way, in `PhotoWarning`'s order.
+        missing: Share of the photo for which the file has no data, 0 to 1.
+        full_size: Width and height of the whole photo, before it was decoded at a smaller scale.
     """
 
-    pixels: NDArray[np.uint8]
+    picture: Image.Image | NDArray[np.uint8]
     box: Box | None = None
+    warnings: tuple[PhotoWarning, ...] = ()
+    missing: float = 0.0
+    full_size: tuple[int, int] = field(default=(0, 0))
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The photo as uint8 RGB `[H, W, 3]`, values 0 to 255."""
+        return self.picture if isinstance(self.picture, np.ndarray) else np.asarray(self.picture)
 
 
-def load_rgb(source: ImageInput) -> NDArray[np.uint8]:
+def load_rgb(source: ImageInput, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
     """Decode any accepted input whole: the pixels of `decode(source)`.
 
     Returns:
@@ -45,10 +71,12 @@ def load_rgb(source: ImageInput) -> NDArray[np.uint8]:
     Raises:
         InputError: The photo cannot be used.
     """
-    return decode(source).pixels
+    return decode(source, limits=limits).pixels
 
 
-def decode(source: ImageInput, min_size: tuple[int, int] | None = None) -> DecodedImage:
+def decode(
+    source: ImageInput, min_size: tuple[int, int] | None = None, limits: Limits = DEFAULT_LIMITS
+) -> DecodedImage:
     """Decode any accepted input, with `min_size` an encoded JPEG only as far as the pixels are needed.
 
     libjpeg can decode at a half, a quarter or an eighth of the size, in a fraction of the time.
@@ -57,64 +85,133 @@ def decode(source: ImageInput, min_size: tuple[int, int] | None = None) -> Decod
         source: A path, encoded bytes, a binary file at the start of a picture, a PIL image, or a uint8 RGB array
             `[H, W, 3]`, which is taken as it is.
         min_size: Width and height that must remain; None for full size.
+        limits: The most that the photo may take.
 
     Raises:
         InputError: A subclass of it, which names the input and the remedy.
     """
     name = describe(source)
-    if isinstance(source, np.ndarray):
-        decoded = DecodedImage(_checked_array(source, name))
-    elif isinstance(source, Image.Image):
-        with _own_errors(name):
-            decoded = DecodedImage(np.asarray(_to_upright_rgb(source, name)))
-    else:
-        decoded = _decode_bytes(read_encoded(source, name), name, min_size)
-    height, width, _ = decoded.pixels.shape
-    if max(height, width) > MAX_ASPECT * min(height, width):
-        raise ImageShapeError(f"{name}: {width} x {height} is a strip, not a photo of a face; crop it to the face")
-    return decoded
-
-
-def _decode_bytes(encoded: bytes, name: str, min_size: tuple[int, int] | None) -> DecodedImage:
-    with _own_errors(name), Image.open(io.BytesIO(encoded)) as image:
-        box = scale_down(image, min_size) if min_size else None
-        return DecodedImage(np.asarray(_to_upright_rgb(image, name)), box)
+    with _own_errors(name):
+        if isinstance(source, np.ndarray):
+            return _from_array(source, name)
+        if isinstance(source, Image.Image):
+            with lock_of(source):  # its loading changes it, and the application may pass it several times
+                return _from_image(source, name, limits)
+        return _from_bytes(read_encoded(source, name, limits.bytes), name, min_size, limits)
 
 
 @contextmanager
 def _own_errors(name: str) -> Iterator[None]:
-    """Turn whatever Pillow raises on a picture into this library's errors."""
+    """Turn whatever the decoders raise on a picture into this library's errors."""
     try:
         yield
-    except (ImageTooLargeError, MemoryError):
+    except InputError:
         raise
-    except UnidentifiedImageError as error:
+    except MemoryError as error:
+        raise ImageMemoryError(name) from error
+    except UnknownFormatError as error:
         raise ImageDecodeError(
-            f"{name}: not a picture in a format that Pillow reads; convert it to JPEG, PNG or WebP"
+            f"{name}: not a picture in a format that is decoded; convert it to JPEG, PNG or WebP"
         ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        # Pillow refuses at twice MAX_PIXELS before the size can be asked for.
-        raise ImageTooLargeError(_too_large(name, f"over {2 * MAX_PIXELS:,}")) from error
-    except Exception as error:  # Pillow's plugins raise many builtins on damaged data, SyntaxError among them
-        raise ImageDecodeError(
-            f"{name}: is damaged or cut short ({error or type(error).__name__}); get the file again"
-        ) from error
+    except LimitError as error:
+        raise ImageTooLargeError(f"{name}: {error}") from error
+    except Exception as error:  # decoders raise many builtins on damaged data, SyntaxError among them
+        reason = str(error) or type(error).__name__
+        raise ImageDecodeError(f"{name}: is damaged or cut short ({reason}); get the file again") from error
 
 
-def _checked_array(array: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+def _from_array(array: NDArray[np.uint8], name: str) -> DecodedImage:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise ImageTypeError(f"{name}: an array must be uint8 RGB of shape [H, W, 3], not empty")
-    return array
+    size = (array.shape[1], array.shape[0])
+    _check_shape(size, name)
+    return DecodedImage(array, None, _size_warnings(size), full_size=size)
 
 
-def _to_upright_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageTooLargeError(_too_large(name, f"{image.width} x {image.height}"))
-    if 0 in image.size:
-        raise ValueError("it has no pixels")
+def _from_image(image: Image.Image, name: str, limits: Limits) -> DecodedImage:
+    is_undecoded = isinstance(image, ImageFile.ImageFile) and bool(image.tile)
+    if is_undecoded and image.format not in FORMATS:
+        raise ImageTypeError(f"{name}: {image.format} is not decoded here; convert it first")
+    if isinstance(image, ImageFile.ImageFile) and is_undecoded and image.fp is None:
+        raise ImageTypeError(f"{name}: was closed or verified before it was decoded; open it again")
+    _check_size(image.size, 12, 0, limits)
+    _check_shape(image.size, name)
     image.load()
-    return to_rgb(upright(image))
+    warnings = set(_size_warnings(image.size))
+    try:
+        turn = exif.of_image(image)
+    except exif.BrokenExifError:
+        turn = 1
+        warnings.add(PhotoWarning.BROKEN_EXIF)
+    icc = image.info.get("icc_profile")
+    if is_wide_gamut(icc if isinstance(icc, bytes) else b"", None):
+        warnings.add(PhotoWarning.WIDE_GAMUT)
+    picture = to_rgb(exif.upright(image, turn))
+    return DecodedImage(picture, None, _ordered(warnings), full_size=picture.size)
 
 
-def _too_large(name: str, size: str) -> str:
-    return f"{name}: {size} pixels; at most {MAX_PIXELS:,} are decoded, resize it first"
+def _from_bytes(data: bytes, name: str, min_size: tuple[int, int] | None, limits: Limits) -> DecodedImage:
+    header = read_header(data)
+    warnings = set(_size_warnings(header.size))
+    try:
+        turn = exif.read_orientation(header.exif, header.xmp)
+    except exif.BrokenExifError:
+        turn = 1
+        warnings.add(PhotoWarning.BROKEN_EXIF)
+    if is_wide_gamut(header.icc, header.primaries):
+        warnings.add(PhotoWarning.WIDE_GAMUT)
+    _check_shape(header.size, name)
+    is_scaled = min_size is not None and header.format == "JPEG"
+    if is_scaled and header.size[0] * header.size[1] > limits.scaled_pixels:
+        raise LimitError(_too_many(header.size, limits.scaled_pixels))
+    if not is_scaled:
+        _check_size(header.size, _cost(header, turn), header.fixed_cost + len(data), limits)
+    with header.open() as image:
+        if image.size != header.size:
+            raise ValueError(f"{image.size} pixels instead of {header.size}")
+        box = None
+        if min_size is not None and header.format == "JPEG":
+            box = exif.scale_down(image, min_size, turn)
+            _check_size(image.size, _cost(header, turn), header.fixed_cost + len(data), limits)
+        load(image)
+        stored = exif.as_stored(min_size, turn) if min_size and box else None
+        missing = max(header.missing, missing_rows(image, header, stored))
+        picture = exif.upright(to_rgb(image, header.samples), turn)
+    if missing:
+        warnings.add(PhotoWarning.TRUNCATED)
+    full = header.size if turn < 5 else header.size[::-1]
+    return DecodedImage(picture, box, _ordered(warnings), missing, full)
+
+
+def _cost(header: Header, turn: int) -> float:
+    return max(header.cost, 8 if turn > 1 else 0)
+
+
+def _check_size(size: tuple[int, int], cost: float, fixed_cost: int, limits: Limits) -> None:
+    pixels = size[0] * size[1]
+    if pixels > limits.pixels:
+        raise LimitError(_too_many(size, limits.pixels))
+    if (needed := int(pixels * cost) + fixed_cost) > limits.memory:
+        raise LimitError(
+            f"{size[0]} x {size[1]} pixels would take {needed / 1e6:,.0f} MB; "
+            f"at most {limits.memory / 1e6:,.0f} MB are used, resize it first"
+        )
+
+
+def _too_many(size: tuple[int, int], limit: int) -> str:
+    return f"{size[0]} x {size[1]} pixels; at most {limit:,} are decoded, resize it first"
+
+
+def _check_shape(size: tuple[int, int], name: str) -> None:
+    if min(size) <= 0:
+        raise ValueError("it has no pixels")
+    if max(size) > MAX_ASPECT * min(size):
+        raise ImageShapeError(f"{name}: {size[0]} x {size[1]} is a strip, not a photo of a face; crop it to the face")
+
+
+def _size_warnings(size: tuple[int, int]) -> tuple[PhotoWarning, ...]:
+    return (PhotoWarning.TINY,) if min(size) < TINY else ()
+
+
+def _ordered(warnings: set[PhotoWarning]) -> tuple[PhotoWarning, ...]:
+    return tuple(warning for warning in PhotoWarning if warning in warnings)
