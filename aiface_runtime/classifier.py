@@ -14,13 +14,14 @@ import numpy as np
 from .catalog import resolve
 from .devices import Device
 from .engine import Engine
-from .errors import ImageDecodeError, ImageMemoryError, InputError, ModelClosedError, NoEvidenceError, UsageError
+from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
 from .faces import face_answer
-from .images import DecodedImage, ImageInput, decode, describe, read_once
+from .images import EncodedImage, ImageInput, describe, read_once
 from .limits import DEFAULT_LIMITS, Limits
-from .manifest import Manifest, Step
+from .manifest import Manifest
+from .model_input import ModelInput, model_input
 from .prediction import Failure, PhotoWarning, Prediction, Verdict
-from .preprocess import is_enlarged, min_decode_size, preprocess, visible_box
+from .preprocess import min_decode_size, visible_box
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .explanation import Explanation
+    from .isolation import IsolatedDecoder
 
 MAX_MISSING = 0.1  # share of a photo that may be missing before the verdict is uncertain
 
@@ -49,6 +51,8 @@ class Classifier:
         threads: Cores for one run; None for what CPU affinity and the container's quota allow.
         operating_point: Name of the thresholds that turn `p_ai` into a verdict.
         limits: The most that decoding one photo may take; beyond it the photo is refused.
+        isolate: Decode in processes of their own, which a crash, too much memory or `Limits.seconds` end: that photo is
+            an error then. PIL images and arrays, which are decoded already or by the caller, stay here.
 
     Raises:
         AifaceError: `ModelNotFoundError`, `ModelCorruptError`, `ManifestError`, `BackendNotInstalledError`,
@@ -64,9 +68,11 @@ class Classifier:
         threads: int | None = None,
         operating_point: str = "balanced",
         limits: Limits = DEFAULT_LIMITS,
+        isolate: bool = False,
     ) -> None:
-        self._arguments = _Arguments(model, device, providers, threads, operating_point, limits)
+        self._arguments = _Arguments(model, device, providers, threads, operating_point, limits, isolate)
         self._limits = limits
+        self._decoder = _isolated_decoder(limits) if isolate else None
         self._open_engine: Engine | None = Engine(resolve(model), device, providers, threads)
         self._point = self.manifest.operating_point(operating_point)
 
@@ -155,7 +161,7 @@ class Classifier:
             raise NoEvidenceError(manifest.id)
         source = read_once(image, self._limits.bytes)
         prepared = self._prepare(source)
-        photo = decode(source, limits=self._limits).pixels
+        photo = self._prepare(source, whole=True).pixels
         outputs, evidence = engine.run_with_evidence(prepared.pixels[None])
         region = visible_box((photo.shape[1], photo.shape[0]), manifest.steps)
         answer = self._prediction(name, *outputs.by_photo()[0], engine, prepared)
@@ -177,6 +183,8 @@ class Classifier:
     def close(self) -> None:
         """Free the model; any later use raises `ModelClosedError`."""
         self._open_engine = None
+        if self._decoder:
+            self._decoder.close()
 
     def __enter__(self) -> Self:
         return self
@@ -197,6 +205,7 @@ class Classifier:
             threads=arguments.threads,
             operating_point=arguments.operating_point,
             limits=arguments.limits,
+            isolate=arguments.isolate,
         )
 
     def __repr__(self) -> str:
@@ -208,26 +217,20 @@ class Classifier:
             raise ModelClosedError("this Classifier was closed; make a new one")
         return self._open_engine
 
-    def _prepare(self, image: ImageInput) -> _Prepared:
-        """Decode a photo and bring it to the model's size.
+    def _prepare(self, image: ImageInput, *, whole: bool = False) -> ModelInput:
+        """Decode a photo and bring it to the model's size, or leave it whole.
 
         Raises:
             InputError: The photo cannot be used.
         """
-        decoded = decode(image, min_decode_size(self.manifest), self._limits)
-        name, steps = describe(image), self.manifest.steps
-        try:
-            return _Prepared(
-                preprocess(decoded.picture, steps, decoded.box), _photo_warnings(decoded, steps), decoded.missing
-            )
-        except MemoryError as error:
-            raise ImageMemoryError(name) from error
-        except Exception as error:
-            raise ImageDecodeError(
-                f"{name}: cannot be brought to the model's size ({error}); resize it first"
-            ) from error
+        steps, min_size = ((), None) if whole else (self.manifest.steps, min_decode_size(self.manifest))
+        if self._decoder:
+            image = read_once(image, self._limits.bytes)
+            if isinstance(image, EncodedImage):
+                return self._decoder.model_input(image, steps, min_size)
+        return model_input(image, steps, min_size, self._limits)
 
-    def _try_prepare(self, image: ImageInput) -> _Prepared | InputError:
+    def _try_prepare(self, image: ImageInput) -> ModelInput | InputError:
         try:
             return self._prepare(image)
         except InputError as error:
@@ -257,7 +260,7 @@ class Classifier:
         probabilities: NDArray[np.float32],
         faces: NDArray[np.float32] | None,
         engine: Engine,
-        prepared: _Prepared,
+        prepared: ModelInput,
     ) -> Prediction:
         manifest = engine.manifest
         scores = dict(zip(manifest.labels, probabilities.tolist(), strict=True))
@@ -276,18 +279,10 @@ class Classifier:
         return Verdict.REAL if p_ai < self._point.real_below else Verdict.UNCERTAIN
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
-    """A photo as the model's input, uint8 RGB `[height, width, 3]`, what to warn of, and which share is missing."""
+def _isolated_decoder(limits: Limits) -> IsolatedDecoder:
+    from .isolation import IsolatedDecoder  # not for others: start-up counts
 
-    pixels: NDArray[np.uint8]
-    warnings: tuple[PhotoWarning, ...]
-    missing: float
-
-
-def _photo_warnings(decoded: DecodedImage, steps: Sequence[Step]) -> tuple[PhotoWarning, ...]:
-    found = {*decoded.warnings, *((PhotoWarning.UPSCALED,) if is_enlarged(decoded.full_size, steps) else ())}
-    return tuple(warning for warning in PhotoWarning if warning in found)
+    return IsolatedDecoder(limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +295,7 @@ class _Arguments:
     threads: int | None
     operating_point: str
     limits: Limits
+    isolate: bool
 
 
 class LabelScore(TypedDict):

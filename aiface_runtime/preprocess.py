@@ -48,6 +48,8 @@ def preprocess(photo: Photo, steps: Sequence[Step], box: Box | None = None) -> N
 
 def is_enlarged(size: tuple[int, int], steps: Sequence[Step]) -> bool:
     """Say whether a photo of that width and height is smaller than what the first step makes of it."""
+    if not steps:
+        return False
     first = steps[0]
     width, height = size if isinstance(first, CenterCrop | CenterCropToEven) else _resized(size, first)
     return width > size[0] or height > size[1]

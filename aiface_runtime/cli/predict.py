@@ -32,13 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", metavar="FILE|FOLDER", help="photos, folders (recursively), - for stdin")
     add_format_argument(parser, ANSWER_FORMATS)
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="photos a run (default: 16)")
+    parser.add_argument("--isolate", action="store_true", help="decode in processes of their own, with a deadline")
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Answer for each input in order; a bad one becomes a record and the others are still answered."""
     inputs = list(_expand(args.inputs))
-    with open_classifier(args) as classifier:
+    with open_classifier(args, isolate=args.isolate) as classifier:
         answers = classifier.predict_many(inputs, batch_size=args.batch_size)
         with Progress(answers, len(inputs)) as shown:
             return int(_WRITERS[args.format](shown, sys.stdout))

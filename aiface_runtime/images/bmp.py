@@ -33,4 +33,6 @@ def read_bmp(data: bytes) -> Header:
         compression = int.from_bytes(data[start + 16 : start + 20], "little")
     if compression in (1, 2) and len(data) > _MAX_RUNS:
         raise LimitError(f"over {_MAX_RUNS:,} bytes of run lengths; save it again")
-    return Header("BMP", size, lambda: (BmpImageFile if is_bmp else DibImageFile)(parts_file([data])), cost=8)
+    at = start + (10 if length == 12 else 14)
+    cost = 8 if int.from_bytes(data[at : at + 2], "little") == 32 else 6  # bits a pixel: with transparency or without
+    return Header("BMP", size, lambda: (BmpImageFile if is_bmp else DibImageFile)(parts_file([data])), cost)

@@ -177,6 +177,8 @@ def _from_bytes(data: bytes, name: str, min_size: tuple[int, int] | None, limits
         stored = exif.as_stored(min_size, turn) if min_size and box else None
         missing = max(header.missing, missing_rows(image, header, stored))
         picture = exif.upright(to_rgb(image, header.samples), turn)
+    if missing and not header.has_end:
+        raise ValueError("its picture is cut short")
     if missing:
         warnings.add(PhotoWarning.TRUNCATED)
     full = header.size if turn < 5 else header.size[::-1]

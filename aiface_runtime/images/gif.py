@@ -37,7 +37,7 @@ def read_gif(data: bytes) -> Header:
     parts += [view[position:end], memoryview(b";")]
     screen = (int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
     size = (max(screen[0], left + width), max(screen[1], top + height))
-    return Header("GIF", size, lambda: GifImageFile(parts_file(parts)), cost=8)
+    return Header("GIF", size, lambda: GifImageFile(parts_file(parts)), cost=6)
 
 
 def _palette_bytes(flags: int) -> int:

@@ -43,6 +43,7 @@ class Header:
         icc: ICC profile, empty where there is none.
         primaries: Primaries by their number in ITU-T H.273, where the file names them.
         missing: Share of the picture that the file is known to lack, 0 to 1.
+        has_end: Whether the picture's end is marked, in a format that can do without.
         open_without_end: Makes the same picture without an end marker, of a JPEG in one scan.
         samples: Meaning of samples of one channel; None where Pillow's mode says it.
     """
@@ -57,6 +58,7 @@ class Header:
     icc: bytes = b""
     primaries: int | None = None
     missing: float = 0.0
+    has_end: bool = True
     open_without_end: Callable[[], Image.Image] | None = None
     samples: Samples | None = None
 

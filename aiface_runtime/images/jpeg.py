@@ -74,9 +74,12 @@ def read_jpeg(data: bytes) -> Header:
     whole = memoryview(data)[: len(data.rstrip(b"\0"))]  # zeros: the rest of a file whose writing was cut off
     scans = _read_scans(whole, start, frame)
     single = len(scans) == 1 and frame.marker not in _PROGRESSIVE
-    first_end = _AFTER_SCAN.search(whole, start + 2 + _length(whole, start + 2)) if single else None
-    # Zeros behind the data: libjpeg reads a little ahead of the last block.
-    without_end = [*kept, whole[start : first_end.start() if first_end else None], bytes(16)]
+
+    def open_without_end() -> JpegImageFile:
+        found = _AFTER_SCAN.search(whole, start + 2 + _length(whole, start + 2))
+        scan = whole[start : found.start() if found else None]
+        return JpegImageFile(parts_file([*kept, scan, bytes(16)]))  # zeros: libjpeg reads ahead of the last block
+
     return Header(
         "JPEG",
         frame.size,
@@ -87,7 +90,8 @@ def read_jpeg(data: bytes) -> Header:
         xmp=xmp,
         icc=icc,
         missing=_missing_coefficients(scans, frame),
-        open_without_end=(lambda: JpegImageFile(parts_file(without_end))) if single else None,
+        has_end=data.rfind(END, start) > 0,
+        open_without_end=open_without_end if single else None,
     )
 
 

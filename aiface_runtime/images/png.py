@@ -54,12 +54,19 @@ def read_png(data: bytes) -> Header:
         "PNG",
         size,
         lambda: PngImageFile(parts_file([*parts, _IEND])),
-        cost=4 if colours == 2 and not is_transparent else 8,
+        cost=_cost(depth, colours, is_transparent=is_transparent),
         exif=texts.get(b"eXIf", b"") or _raw_profile(texts.get(_EXIF_KEYWORD, b"")),
         xmp=_text(texts.get(_XMP_KEYWORD, b"")),
         icc=_inflate(icc),
         primaries=cicp[0] if cicp else None,
     )
+
+
+def _cost(depth: int, colours: int, *, is_transparent: bool) -> float:
+    """Return bytes a pixel, as measured: of the picture itself, and of a second one where it is converted."""
+    if is_transparent or colours in (4, 6):
+        return 8
+    return 4 if colours == 2 else 6.5 if depth == 16 else 6
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int, bool]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_PLAIN = 2**20  # bytes of numbers written as text
+_STRIP = 2**20  # samples that are looked up at a time
 _TOKEN = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]+)")
 _KINDS = {b"P1": 1, b"P2": 1, b"P3": 3, b"P4": 1, b"P5": 1, b"P6": 3, b"Pf": 1}
 
@@ -46,7 +47,7 @@ def read_pnm(data: bytes) -> Header:
         samples = _samples(data, position, kind, (height, width, bands), scale)
         return Image.fromarray(samples[..., 0] if bands == 1 else samples)
 
-    return Header("PPM", (width, height), decode, cost=4 + 5 * bands * (1 if scale < 256 else 2))
+    return Header("PPM", (width, height), decode, cost=7)
 
 
 def _samples(
@@ -71,8 +72,10 @@ def _samples(
     levels = np.arange(int(scale) + 1) / scale
     if scale > 255 and shape[2] == 1:  # by way of 16 bits, as Pillow does
         levels = np.rint(levels * 65535) / 65535
-    table = np.rint(levels * 255).astype(np.uint8)
-    return cast("NDArray[np.uint8]", table.take(np.minimum(values, int(scale))).reshape(shape))
+    table, scaled = np.rint(levels * 255).astype(np.uint8), np.empty(count, np.uint8)
+    for start in range(0, count, _STRIP):
+        scaled[start : start + _STRIP] = table[np.minimum(values[start : start + _STRIP], int(scale))]
+    return scaled.reshape(shape)
 
 
 def _plain(text: bytes, kind: bytes, count: int) -> NDArray[np.uint16]:

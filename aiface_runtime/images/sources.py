@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeAlias, Union, cast
 
@@ -151,27 +152,28 @@ def _read(source: object, name: str, max_bytes: int) -> bytes:
 def _read_path(path: str, name: str, max_bytes: int) -> bytes:
     """Read a regular file; whatever else has a name may block, or never end."""
     if not path:
-        raise ImageNotFoundError("''")
+        raise ImageReadError("'': is an empty path; pass the path of a photo")
     if len(path) > _LONGEST_NAME and ("\n" in path or path.startswith(("data:image/", "/9j/", "iVBORw0KGgo"))):
         raise ImageTypeError(f"<{len(path):,} characters>: is base64 text, not a path; pass base64.b64decode of it")
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        state = Path(path).stat()
     except FileNotFoundError as error:
         raise ImageNotFoundError(name) from error
+    _check_kind(state, name, max_bytes)
+    # The name may belong to another file by now, so it is looked at again, and opened so that a FIFO cannot block.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as file:  # noqa: PTH123 a descriptor has no path
-        state = os.fstat(descriptor)
-        if stat.S_ISDIR(state.st_mode):
-            raise ImageReadError(f"{name}: {_FOLDER}")
-        if not stat.S_ISREG(state.st_mode):
-            raise ImageReadError(
-                f"{name}: is no regular file; read it yourself and pass its bytes, or pass - for stdin"
-            )
-        if state.st_size > max_bytes:
-            raise ImageTooLargeError(_too_many_bytes(name, state.st_size, max_bytes))
+        _check_kind(os.fstat(descriptor), name, max_bytes)
         return file.read(max_bytes + 1)
 
 
-_FOLDER = "is a folder, not an image file; pass a folder of photos, or the files in it"
+def _check_kind(state: os.stat_result, name: str, max_bytes: int) -> None:
+    if stat.S_ISDIR(state.st_mode):
+        raise ImageReadError(f"{name}: is a folder, not an image file; pass a folder of photos, or the files in it")
+    if not stat.S_ISREG(state.st_mode):
+        raise ImageReadError(f"{name}: is no regular file; read it yourself and pass its bytes, or pass - for stdin")
+    if state.st_size > max_bytes:
+        raise ImageTooLargeError(_too_many_bytes(name, state.st_size, max_bytes))
 
 
 def _read_file(read: Callable[..., object], name: str, max_bytes: int) -> bytes:
