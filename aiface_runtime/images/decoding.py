@@ -28,7 +28,7 @@ from .jpeg import missing_rows
 from .loading import load
 from .orientation import Box
 from .samples import to_rgb
-from .sources import ImageInput, describe, lock_of, read_encoded
+from .sources import ImageInput, describe, lock_of, one_line, read_encoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,7 +116,7 @@ def _own_errors(name: str) -> Iterator[None]:
     except LimitError as error:
         raise ImageTooLargeError(f"{name}: {error}") from error
     except Exception as error:  # decoders raise many builtins on damaged data, SyntaxError among them
-        reason = str(error) or type(error).__name__
+        reason = one_line(error)
         raise ImageDecodeError(f"{name}: is damaged or cut short ({reason}); get the file again") from error
 
 

@@ -18,6 +18,7 @@ def read_gif(data: bytes) -> Header:
     """
     view = memoryview(data)
     position = 13 + _palette_bytes(data[10])
+    screen_end = position
     parts = [view[:position]]
     count = 0
     while (kind := data[position]) != 0x2C:
@@ -37,6 +38,8 @@ def read_gif(data: bytes) -> Header:
     parts += [view[position:end], memoryview(b";")]
     screen = (int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
     size = (max(screen[0], left + width), max(screen[1], top + height))
+    # Of a frame larger than the screen Pillow would ask the application's MAX_IMAGE_PIXELS.
+    parts[0] = memoryview(data[:6] + b"".join(min(s, 65535).to_bytes(2, "little") for s in size) + data[10:screen_end])
     return Header("GIF", size, lambda: GifImageFile(parts_file(parts)), cost=6)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 if TYPE_CHECKING:
     from PIL import _imaging
@@ -22,7 +23,7 @@ def load(image: Image.Image) -> None:
         OutOfDataError: The data ended before the picture was whole.
         OSError: The data are damaged.
     """
-    if not isinstance(image, ImageFile.ImageFile) or image.format in ("WEBP", "AVIF", "HEIF") or _is_libtiff(image):
+    if not isinstance(image, ImageFile.ImageFile) or image.format in ("AVIF", "HEIF") or _is_libtiff(image):
         image.load()  # which does not ask for it
         return
     image.load_prepare()
@@ -51,7 +52,8 @@ def _decode_tile(image: ImageFile.ImageFile, tile: ImageFile._Tile) -> None:
             decoder.setfd(file)
             _check(decoder.decode(b"")[1])
         else:
-            read = cast("Callable[[int], bytes]", getattr(image, "load_read", file.read))
+            # A JPEG's own reader would make up an end marker where the application set LOAD_TRUNCATED_IMAGES.
+            read = image.load_read if isinstance(image, PngImageFile) else file.read
             _feed(decoder, read, image.decodermaxblock)
     finally:
         decoder.cleanup()

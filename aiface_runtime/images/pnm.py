@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_PLAIN = 2**20  # bytes of numbers written as text
-_STRIP = 2**20  # samples that are looked up at a time
+_STRIP = 2**18  # samples that are looked up at a time
 _TOKEN = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]+)")
 _KINDS = {b"P1": 1, b"P2": 1, b"P3": 3, b"P4": 1, b"P5": 1, b"P6": 3, b"Pf": 1}
 

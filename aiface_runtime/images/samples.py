@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["unsigned", "signed", "float"]
 
 _BACKGROUND = (255, 255, 255, 255)
-_STRIP = 2**20  # pixels that are converted at a time, so that no copy of the whole picture is made
+_STRIP = 2**18  # pixels that are converted at a time, so that no copy of the whole picture is made
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,7 @@ def read_encoded(source: object, name: str, max_bytes: int) -> bytes:
     except MemoryError as error:
         raise ImageMemoryError(name) from error
     except Exception as error:  # a file of the application may raise anything: IncompleteRead, BadZipFile, zlib.error
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageReadError(f"{name}: cannot be read ({reason})") from error
+        raise ImageReadError(f"{name}: cannot be read ({one_line(error)})") from error
     if not data:
         raise ImageDecodeError(f"{name}: is empty (0 bytes); check how the file was written or downloaded")
     if len(data) > max_bytes:
@@ -131,6 +130,12 @@ def read_encoded(source: object, name: str, max_bytes: int) -> bytes:
     if data.startswith((b"data:image/", b"/9j/", b"iVBORw0KGgo")):
         raise ImageDecodeError(f"{name}: is base64 text; pass base64.b64decode of it")
     return data
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error of others says, on one line of at most 200 characters."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())[:_LONGEST_NAME]
 
 
 def _read(source: object, name: str, max_bytes: int) -> bytes:

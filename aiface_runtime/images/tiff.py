@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from PIL import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from .header import MAX_METADATA, Header, LimitError, Part, check_parts, parts_file
@@ -62,6 +63,12 @@ class _Directory:
         return (self.integers(tag) or (default,))[0]
 
 
+class _TiffFile(TiffImageFile):
+    def load_prepare(self) -> None:
+        """Make the picture, whose size is checked already, without asking the application's MAX_IMAGE_PIXELS."""
+        ImageFile.ImageFile.load_prepare(self)
+
+
 def read_tiff(data: bytes) -> Header:
     """Read the header of a TIFF file; pages behind the first are left alone.
 
@@ -83,7 +90,7 @@ def read_tiff(data: bytes) -> Header:
     return Header(
         "TIFF",
         size,
-        lambda: TiffImageFile(file),
+        lambda: _TiffFile(file),
         cost=9 if samples else 8,
         fixed_cost=len(data) if compression != _RAW else 0,
         exif=_as_exif(directory.order, orientation) if orientation else b"",
@@ -149,8 +156,8 @@ def _read_samples(directory: _Directory, bits: tuple[int, ...], per_pixel: int, 
     is_raw, depth = compression == _RAW, max(bits)
     if compression not in _COMPRESSIONS:
         raise ValueError(f"compression {compression} is not read; save it with deflate or LZW")
-    if planes == 2 and (depth != 8 or photometric == _YCBCR):
-        raise ValueError("planes of other than 8 bits are not read; save it with interleaved samples")
+    if planes == 2 and per_pixel > 1 and (depth != 8 or photometric not in (_RGB, _CMYK)):
+        raise ValueError("samples in planes of that kind are not read; save it with interleaved samples")
     if photometric == _YCBCR and is_raw and directory.integers(_SUBSAMPLING, (2, 2)) != (1, 1):
         raise ValueError("subsampled colours without compression are not read; save it as RGB")
     if photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) or per_pixel != 1:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PIL.WebPImagePlugin import WebPImageFile
+from PIL import Image
 
-from .header import MAX_METADATA, Header, check_parts, parts_file
+from .header import MAX_METADATA, Header, check_parts
 
 _PICTURE = (b"VP8 ", b"VP8L", b"ALPH", b"ANIM")
 
@@ -39,13 +39,25 @@ def read_webp(data: bytes) -> Header:
     return Header(
         "WEBP",
         size,
-        lambda: WebPImageFile(parts_file([riff])),
+        lambda: _decode(riff, size),
         cost=16,
         fixed_cost=2 * len(data),
         exif=metadata.get(b"EXIF", b""),
         xmp=metadata.get(b"XMP ", b""),
         icc=metadata.get(b"ICCP", b""),
     )
+
+
+def _decode(riff: bytes, size: tuple[int, int]) -> Image.Image:
+    """Decode the first frame, as Pillow's plugin does, which asks the application's MAX_IMAGE_PIXELS first."""
+    from PIL import _webp
+
+    decoder = _webp.WebPAnimDecoder(riff)
+    mode = decoder.get_info()[-1]
+    frame = decoder.get_next()
+    if frame is None:
+        raise ValueError("its picture is cut short")
+    return Image.frombytes("RGB" if mode == "RGBX" else mode, size, frame[0], "raw", mode)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

@@ -25,12 +25,19 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
 def png(width: int, height: int, depth: int, colours: int, *chunks: bytes, interlace: int = 0) -> bytes:
     """Return a PNG of zeros, with chunks before the picture."""
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colours]
-    stride = 1 + -(-width * channels * depth // 8)
+    passes = _ADAM7 if interlace else ((0, 0, 1, 1),)
     compressor = zlib.compressobj(1)
-    rows = b"".join(compressor.compress(bytes(stride)) for _ in range(height)) + compressor.flush()
+    rows = b""
+    for left, top, across, down in passes:
+        stride = 1 + -(-(-(-(width - left) // across) * channels * depth) // 8)
+        rows += b"".join(compressor.compress(bytes(stride)) for _ in range(-(-(height - top) // down)))
+    rows += compressor.flush()
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, interlace))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
