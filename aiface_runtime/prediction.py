@@ -68,7 +68,8 @@ class Prediction:
 
     Attributes:
         input: Path, or a short description of what was passed.
-        verdict: Answer in one word, by the thresholds of the operating point; uncertain where there is no face.
+        verdict: Answer in one word, by the thresholds of the operating point; uncertain where there is no face, or
+            where more than a tenth of the photo is missing.
         p_ai: Calibrated probability that the photo is AI-generated, 0 to 1.
         scores: Probability of each of the model's labels, in output order; they sum to 1.
         model: Name and version of the model that answered.
@@ -76,7 +77,7 @@ class Prediction:
         fallback: Reason why `device="auto"` passed over a better device; None when it did not.
         face_probability: Probability that there is a face in what the model sees, 0 to 1, of the likeliest cell; what
             a centre crop cuts off is not seen. None of a model that does not say.
-        warnings: Names of `PhotoWarning`, in its order; none of a model that does not look for faces.
+        warnings: Names of `PhotoWarning`, in its order; those of faces only from a model that looks for them.
     """
 
     input: str

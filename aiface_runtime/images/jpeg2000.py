@@ -41,7 +41,7 @@ def read_jpeg2000(data: bytes) -> Header:
             _check_coding(rest[1:], rest[0] & 1, tiles * components, area)
     if not size[0]:
         raise ValueError("it ends before its picture starts")
-    return Header("JPEG2000", size, lambda: Jpeg2KImageFile(parts_file([data])), cost=6 + 4 * components)
+    return Header("JPEG2000", size, lambda: Jpeg2KImageFile(parts_file([data])), cost=7 + 4 * components)
 
 
 def _code_stream(data: bytes) -> int:
