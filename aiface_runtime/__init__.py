@@ -20,14 +20,16 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .classifier import Classifier
     from .errors import AifaceError
+    from .limits import Limits
     from .prediction import Failure, PhotoWarning, Prediction, Verdict
 
-__all__ = ["AifaceError", "Classifier", "Failure", "PhotoWarning", "Prediction", "Verdict", "__version__"]
+__all__ = ["AifaceError", "Classifier", "Failure", "Limits", "PhotoWarning", "Prediction", "Verdict", "__version__"]
 
 _HOMES = {
     "AifaceError": "errors",
     "Classifier": "classifier",
     "Failure": "prediction",
+    "Limits": "limits",
     "PhotoWarning": "prediction",
     "Prediction": "prediction",
     "Verdict": "prediction",

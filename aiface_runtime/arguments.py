@@ -4,9 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 from .errors import UsageError
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from .devices import Device
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a `Classifier` was opened with, and what its pickle holds: `Classifier`'s arguments, by the same names."""
+
+    model: str | os.PathLike[str] | None
+    device: Device
+    providers: Sequence[str] | None
+    threads: int | None
+    operating_point: str
+    sha256: str | None
+    limits: Limits
+    isolate: bool
 
 
 def check_count(name: str, value: object, maximum: int) -> int:
@@ -29,7 +49,7 @@ def check_threads(threads: object) -> int | None:
     return None if threads is None else check_count("threads", threads, max(64, os.cpu_count() or 1))
 
 
-def check_arguments(model: object, device: object, providers: object, operating_point: object) -> None:
+def check_arguments(model: object, device: object, providers: object, operating_point: object, limits: object) -> None:
     """Hold the arguments of `Classifier` to their types; whether there is such a device is seen where it is opened.
 
     Raises:
@@ -44,3 +64,5 @@ def check_arguments(model: object, device: object, providers: object, operating_
         raise UsageError(f"providers {providers!r}: must be a list of names, ['CPUExecutionProvider'] for instance")
     if not all(isinstance(name, str) for name in providers or ()):
         raise UsageError(f"providers {providers!r}: must hold nothing but names, 'CPUExecutionProvider' for instance")
+    if not isinstance(limits, Limits):
+        raise UsageError(f"limits {limits!r}: must be a Limits, Limits(pixels=50_000_000) for instance")

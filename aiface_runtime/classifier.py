@@ -5,30 +5,35 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypedDict, overload
+from typing import TYPE_CHECKING, Literal, Self, overload
 
 import numpy as np
 
-from .arguments import check_arguments, check_count, check_threads
+from .arguments import Arguments, check_arguments, check_count, check_threads
 from .batching import Workers, forget_frames, parts, taken
 from .catalog import load
 from .devices import Device
 from .engine import Engine
-from .errors import AifaceError, InputError, ModelClosedError, NoEvidenceError, UsageError
+from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
 from .faces import face_answer
-from .images import ImageInput, decode, describe, read_once
+from .images import ImageInput, describe
+from .limits import DEFAULT_LIMITS, Limits
 from .manifest import Manifest
 from .model_file import ModelFile
-from .prediction import Failure, PhotoWarning, Prediction, Verdict
-from .preprocess import min_decode_size, preprocess, visible_box
+from .model_input import Findings
+from .prediction import Failure, LabelScore, PhotoWarning, Prediction, Verdict, label_scores
+from .preparation import Preparation
+from .preprocess import visible_box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .explanation import Explanation
+
+MAX_MISSING = 0.1  # share of a photo that may be missing before the verdict is uncertain
 
 
 class Classifier:
@@ -47,6 +52,9 @@ class Classifier:
         operating_point: Name of the thresholds that turn `p_ai` into a verdict.
         sha256: Hash that the whole model file must have, 64 hexadecimal digits; None for any. A bundled model is
             always held to its published one.
+        limits: The most that decoding one photo may take; beyond it the photo is refused.
+        isolate: Decode in processes of their own, which a crash, too much memory or `Limits.seconds` end: that photo is
+            an error then. PIL images and arrays, which are decoded already or by the caller, stay here.
 
     Raises:
         AifaceError: `ModelNotFoundError`, `ModelCorruptError`, `ManifestError`, `BackendNotInstalledError`,
@@ -62,13 +70,18 @@ class Classifier:
         threads: int | None = None,
         operating_point: str = "balanced",
         sha256: str | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        isolate: bool = False,
     ) -> None:
-        check_arguments(model, device, providers, operating_point)
+        check_arguments(model, device, providers, operating_point, limits)
         threads = check_threads(threads)
         file = load(model, sha256)
-        self._arguments = _Arguments(_absolute(model, file), device, providers, threads, operating_point, sha256)
+        self._arguments = Arguments(
+            _absolute(model, file), device, providers, threads, operating_point, sha256, limits, bool(isolate)
+        )
         self._open_engine: Engine | None = Engine(file, device, providers, threads)
         self._point = self.manifest.operating_point(operating_point)
+        self._preparation = Preparation(self.manifest, limits, isolate=self._arguments.isolate)
 
     @property
     def manifest(self) -> Manifest:
@@ -100,7 +113,8 @@ class Classifier:
             InputError: The photo cannot be used; one of its leaves, naming the input and the remedy.
         """
         engine, name = self._engine, describe(image)
-        return self._prediction(name, *engine.run(self._prepare(image)[None]).by_photo()[0], engine)
+        prepared = self._preparation.model_input(image)
+        return self._prediction(name, *engine.run(prepared.pixels[None]).by_photo()[0], engine, prepared.findings)
 
     @overload
     def predict_many(
@@ -156,12 +170,10 @@ class Classifier:
         engine, manifest, name = self._engine, self.manifest, describe(image)
         if manifest.evidence is None:
             raise NoEvidenceError(manifest.id)
-        source = read_once(image)
-        decoded = decode(source, min_decode_size(manifest))
-        photo = decoded.pixels if decoded.box is None else decode(source).pixels
-        outputs, evidence = engine.run_with_evidence(preprocess(decoded.pixels, manifest.steps, decoded.box)[None])
+        prepared, photo = self._preparation.with_whole_photo(image)
+        outputs, evidence = engine.run_with_evidence(prepared.pixels[None])
         region = visible_box((photo.shape[1], photo.shape[0]), manifest.steps)
-        answer = self._prediction(name, *outputs.by_photo()[0], engine)
+        answer = self._prediction(name, *outputs.by_photo()[0], engine, prepared.findings)
         return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo)
 
     def __call__(self, images: ImageInput | Sequence[ImageInput]) -> list[LabelScore] | list[list[LabelScore]]:
@@ -174,12 +186,13 @@ class Classifier:
             InputError: The photo cannot be used.
         """
         if isinstance(images, (list, tuple)):
-            return [_ranked(answer) for answer in self.predict_many(images, on_error="raise")]
-        return _ranked(self.predict(images))  # type: ignore[arg-type]
+            return [label_scores(answer) for answer in self.predict_many(images, on_error="raise")]
+        return label_scores(self.predict(images))  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Free the model; any later use raises `ModelClosedError`."""
         self._open_engine = None
+        self._preparation.close()
 
     def __enter__(self) -> Self:
         return self
@@ -189,20 +202,14 @@ class Classifier:
     ) -> None:
         self.close()
 
-    def __getstate__(self) -> _Arguments:
+    def __getstate__(self) -> Arguments:
         # Where it is unpacked, the same weights or an error: the file may have been replaced since.
         sha256 = self._open_engine.model.sha256 if self._open_engine else self._arguments.sha256
         return replace(self._arguments, sha256=sha256)
 
-    def __setstate__(self, arguments: _Arguments) -> None:
-        self.__init__(  # type: ignore[misc]
-            arguments.model,
-            device=arguments.device,
-            providers=arguments.providers,
-            threads=arguments.threads,
-            operating_point=arguments.operating_point,
-            sha256=arguments.sha256,
-        )
+    def __setstate__(self, arguments: Arguments) -> None:
+        given = {field.name: getattr(arguments, field.name) for field in fields(arguments)}
+        self.__init__(given.pop("model"), **given)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"Classifier({self.manifest.id!r} on {self.device!r})" if self._open_engine else "Classifier(closed)"
@@ -212,22 +219,6 @@ class Classifier:
         if self._open_engine is None:
             raise ModelClosedError("this Classifier was closed; make a new one")
         return self._open_engine
-
-    def _prepare(self, image: ImageInput) -> NDArray[np.uint8]:
-        decoded = decode(image, min_decode_size(self.manifest))
-        return preprocess(decoded.pixels, self.manifest.steps, decoded.box)
-
-    def _try_prepare(self, image: ImageInput) -> NDArray[np.uint8] | InputError:
-        try:
-            return self._prepare(image)
-        except InputError as error:
-            return error
-        except AifaceError:  # the model's, closed meanwhile for instance
-            raise
-        except Exception as error:  # noqa: BLE001 a caller's object may raise anything, and memory run out: this photo's
-            problem = InputError(f"{_name(image)}: cannot be used ({error or type(error).__name__}); leave it out")
-            problem.__cause__ = error
-            return problem
 
     def _batches(self, images: Iterator[ImageInput], batch_size: int, on_error: str) -> Iterator[Prediction | Failure]:
         with Workers(self._engine.threads) as workers:
@@ -243,30 +234,37 @@ class Classifier:
     def _answers(self, batch: list[ImageInput], workers: Workers) -> Iterator[Prediction | Failure]:
         """Answer for the photos of a batch, which is emptied; none of their pixels is held when the first is given."""
         engine, manifest = self._engine, self.manifest
-        names = [_name(image) for image in batch]
-        prepared = workers.map(self._try_prepare, batch)
+        names = [describe(image) for image in batch]
+        prepared = workers.map(self._preparation.model_input_or_error, batch)
         batch.clear()
-        problems = [item if isinstance(item, InputError) else None for item in prepared]
+        findings = [item if isinstance(item, InputError) else item.findings for item in prepared]
         # One core a run and as many runs as cores: shared out inside one run, less of each core is used.
-        shares = parts([item for item in prepared if not isinstance(item, InputError)], engine)
+        shares = parts([item.pixels for item in prepared if not isinstance(item, InputError)], engine)
         del prepared
         runs = workers.map(lambda share: engine.run_on_one_core(np.stack(share)), shares)
         del shares
         rows = iter([row for run in runs for row in run.by_photo()])
-        for name, problem in zip(names, problems, strict=True):
-            if problem is None:
-                yield self._prediction(name, *next(rows), engine)
+        for name, found in zip(names, findings, strict=True):
+            if isinstance(found, InputError):
+                yield Failure(name, found, manifest.id, engine.device)
             else:
-                yield Failure(name, problem, manifest.id, engine.device)
+                yield self._prediction(name, *next(rows), engine, found)
 
     def _prediction(
-        self, name: str, probabilities: NDArray[np.float32], faces: NDArray[np.float32] | None, engine: Engine
+        self,
+        name: str,
+        probabilities: NDArray[np.float32],
+        faces: NDArray[np.float32] | None,
+        engine: Engine,
+        findings: Findings,
     ) -> Prediction:
         manifest = engine.manifest
         scores = dict(zip(manifest.labels, probabilities.tolist(), strict=True))
         p_ai = min(1.0, sum(scores[label] for label in manifest.ai_labels))
-        face_probability, warnings = face_answer(faces, manifest.faces)
-        verdict = Verdict.UNCERTAIN if PhotoWarning.NO_FACE in warnings else self._verdict(p_ai)
+        face_probability, face_warnings = face_answer(faces, manifest.faces)
+        warnings = face_warnings + findings.warnings
+        is_blind = PhotoWarning.NO_FACE in warnings or findings.missing > MAX_MISSING
+        verdict = Verdict.UNCERTAIN if is_blind else self._verdict(p_ai)
         return Prediction(
             name, verdict, p_ai, scores, manifest.id, engine.device, engine.fallback, face_probability, warnings
         )
@@ -277,39 +275,7 @@ class Classifier:
         return Verdict.REAL if p_ai < self._point.real_below else Verdict.UNCERTAIN
 
 
-@dataclass(frozen=True, slots=True)
-class _Arguments:
-    """What a `Classifier` was opened with, and what its pickle holds: `Classifier`'s arguments, by the same names."""
-
-    model: str | os.PathLike[str] | None
-    device: Device
-    providers: Sequence[str] | None
-    threads: int | None
-    operating_point: str
-    sha256: str | None
-
-
 def _absolute(model: str | os.PathLike[str] | None, file: ModelFile) -> str | os.PathLike[str] | None:
     """Return what finds the model from another working folder too: a bundled name, or the absolute path of the file."""
     is_path = model is not None and file.path == Path(model)
     return file.path.absolute() if is_path else model
-
-
-class LabelScore(TypedDict):
-    """A label and its probability, 0 to 1, as transformers' pipelines give them."""
-
-    label: str
-    score: float
-
-
-def _ranked(prediction: Prediction) -> list[LabelScore]:
-    ranked = sorted(prediction.scores.items(), key=lambda item: item[1], reverse=True)
-    return [{"label": label, "score": score} for label, score in ranked]
-
-
-def _name(image: object) -> str:
-    """Name an input, and one that cannot say its name by its kind."""
-    try:
-        return os.fsdecode(describe(image))
-    except Exception:  # noqa: BLE001 a caller's object may raise anything
-        return f"<{type(image).__name__}>"

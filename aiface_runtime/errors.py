@@ -6,8 +6,10 @@ AifaceError
 │   ├── ImageNotFoundError (FileNotFoundError)
 │   ├── ImageReadError (OSError)            the bytes could not be had: a folder, no permission, an I/O error
 │   ├── ImageDecodeError                    the bytes are not a whole picture
-│   ├── ImageTooLargeError                  more pixels than will be decoded
+│   ├── ImageTooLargeError                  more bytes, pixels or memory than `Limits` allow
 │   ├── ImageShapeError                     a strip, far too long for its width
+│   ├── ImageMemoryError (MemoryError)      no memory left to decode it; the photo itself may be whole
+│   ├── ImageTimeoutError (TimeoutError)    its decoder, in a process of its own, took too long
 │   └── ImageTypeError (TypeError)          not something that a picture can be read from
 ├── ModelError                              the model cannot be used
 │   ├── ModelNotFoundError (FileNotFoundError)
@@ -72,7 +74,7 @@ class ImageDecodeError(InputError):
 
 
 class ImageTooLargeError(InputError):
-    """The header announces more pixels than the library decodes."""
+    """Reading or decoding it would cost more than `Limits` allow."""
 
     code = "too_large"
 
@@ -81,6 +83,26 @@ class ImageShapeError(InputError):
     """One side is far too long for the other."""
 
     code = "bad_shape"
+
+
+class ImageMemoryError(InputError, MemoryError):
+    """There was no memory to decode the photo, which says nothing of the photo."""
+
+    code = "out_of_memory"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}: there is no memory left to decode it; decode fewer photos at once, or lower Limits")
+        self._arguments = (name,)
+
+
+class ImageTimeoutError(InputError, TimeoutError):
+    """The process that decodes the photo took too long."""
+
+    code = "timeout"
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(f"{name}: was not decoded within {seconds:g} s; save it again, or raise Limits(seconds=…)")
+        self._arguments = (name, seconds)
 
 
 class ImageTypeError(InputError, TypeError):

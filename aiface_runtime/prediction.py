@@ -17,11 +17,27 @@ class Verdict(StrEnum):
 
 
 class PhotoWarning(StrEnum):
-    """What to know of a photo before relying on its answer; later versions may add more."""
+    """What to know of a photo before relying on its answer; later versions may add more.
+
+    Attributes:
+        NO_FACE: No face in what the model sees.
+        SMALL_FACE: The largest face is small.
+        SEVERAL_FACES: More than one face.
+        TRUNCATED: Some of the picture's data are missing.
+        BROKEN_EXIF: The EXIF block cannot be read, so that the photo may lie on its side.
+        TINY: The shorter side has fewer than 64 pixels.
+        UPSCALED: The photo was smaller than the model's input and has been enlarged.
+        WIDE_GAMUT: The colours are wider than sRGB and were taken as sRGB.
+    """
 
     NO_FACE = "no_face"
     SMALL_FACE = "small_face"
     SEVERAL_FACES = "several_faces"
+    TRUNCATED = "truncated"
+    BROKEN_EXIF = "broken_exif"
+    TINY = "tiny"
+    UPSCALED = "upscaled"
+    WIDE_GAMUT = "wide_gamut"
 
 
 class ErrorRecord(TypedDict):
@@ -52,7 +68,8 @@ class Prediction:
 
     Attributes:
         input: Path, or a short description of what was passed.
-        verdict: Answer in one word, by the thresholds of the operating point; uncertain where there is no face.
+        verdict: Answer in one word, by the thresholds of the operating point; uncertain where there is no face, or
+            where more than a tenth of the photo is missing.
         p_ai: Calibrated probability that the photo is AI-generated, 0 to 1.
         scores: Probability of each of the model's labels, in output order; they sum to 1.
         model: Name and version of the model that answered.
@@ -60,7 +77,7 @@ class Prediction:
         fallback: Reason why `device="auto"` passed over a better device; None when it did not.
         face_probability: Probability that there is a face in what the model sees, 0 to 1, of the likeliest cell; what
             a centre crop cuts off is not seen. None of a model that does not say.
-        warnings: Names of `PhotoWarning`, in its order; none of a model that does not look for faces.
+        warnings: Names of `PhotoWarning`, in its order; those of faces only from a model that looks for them.
     """
 
     input: str
@@ -132,3 +149,16 @@ class Failure:
             "fallback": None,
             "error": {"code": self.code, "message": str(self.error)},
         }
+
+
+class LabelScore(TypedDict):
+    """A label and its probability, 0 to 1, as transformers' pipelines give them."""
+
+    label: str
+    score: float
+
+
+def label_scores(prediction: Prediction) -> list[LabelScore]:
+    """Return the labels of an answer, the likeliest first."""
+    ranked = sorted(prediction.scores.items(), key=lambda item: item[1], reverse=True)
+    return [{"label": label, "score": score} for label, score in ranked]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, Union, cast
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from .images import Box
 
+Photo: TypeAlias = Union["NDArray[np.uint8]", Image.Image]
+
 
 def min_decode_size(manifest: Manifest) -> tuple[int, int] | None:
     """Return the width and height that must remain when a photo is decoded smaller; None where it may not be."""
@@ -26,13 +28,13 @@ def min_decode_size(manifest: Manifest) -> tuple[int, int] | None:
     return math.ceil(manifest.scaled_decoding * width), math.ceil(manifest.scaled_decoding * height)
 
 
-def preprocess(pixels: NDArray[np.uint8], steps: Sequence[Step], box: Box | None = None) -> NDArray[np.uint8]:
+def preprocess(photo: Photo, steps: Sequence[Step], box: Box | None = None) -> NDArray[np.uint8]:
     """Resize and crop one photo.
 
     Args:
-        pixels: uint8 RGB `[H, W, 3]` of any size.
+        photo: uint8 RGB `[H, W, 3]` of any size, or the same as a PIL image, which is not copied.
         steps: Resizes and crops of the model's manifest.
-        box: Part of `pixels` that the photo fills, to a fraction of a pixel; None for all of them.
+        box: Part of it that the photo fills, to a fraction of a pixel; None for all of them.
 
     Returns:
         uint8 RGB `[height, width, 3]` of the model's input, equal to what transformers' image processors compute
@@ -40,8 +42,17 @@ def preprocess(pixels: NDArray[np.uint8], steps: Sequence[Step], box: Box | None
         computes.
     """
     for step in steps:
-        pixels, box = _apply(pixels, step, box), None
-    return pixels
+        photo, box = _apply(photo, step, box), None
+    return np.asarray(photo)
+
+
+def is_enlarged(size: tuple[int, int], steps: Sequence[Step]) -> bool:
+    """Say whether a photo of that width and height is smaller than what the first step makes of it."""
+    if not steps:
+        return False
+    first = steps[0]
+    width, height = size if isinstance(first, CenterCrop | CenterCropToEven) else _resized(size, first)
+    return width > size[0] or height > size[1]
 
 
 def visible_box(size: tuple[int, int], steps: Sequence[Step]) -> Box:
@@ -63,16 +74,26 @@ def visible_box(size: tuple[int, int], steps: Sequence[Step]) -> Box:
 _ONE = 2048  # 11 bits: OpenCV weighs 8-bit pixels in fixed point
 
 
-def _apply(pixels: NDArray[np.uint8], step: Step, box: Box | None) -> NDArray[np.uint8]:
-    height, width, _ = pixels.shape
+def _apply(photo: Photo, step: Step, box: Box | None) -> Photo:
+    image = photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
+    width, height = image.size
     if isinstance(step, CenterCrop | CenterCropToEven):
-        left, top = _corner((width, height), step)
-        return np.asarray(Image.fromarray(pixels).crop((left, top, left + step.width, top + step.height)))
+        return _crop(np.asarray(photo), _corner((width, height), step), (step.width, step.height))
     sides = (box[2] - box[0], box[3] - box[1]) if box else (width, height)
     size = _resized(sides, step)
     if step.filter == "bilinear_no_antialias":
-        return _resize_bilinear(pixels, *size)
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling[step.filter.upper()], box=box))
+        return _resize_bilinear(np.asarray(photo), *size)
+    return image.resize(size, Image.Resampling[step.filter.upper()], box=box)
+
+
+def _crop(pixels: NDArray[np.uint8], corner: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Crop, with black beyond the sides, as Pillow's `crop` does; that one asks the application's MAX_IMAGE_PIXELS."""
+    (left, top), (width, height) = corner, size
+    cropped = np.zeros((height, width, 3), np.uint8)
+    part = pixels[max(top, 0) : top + height, max(left, 0) : left + width]
+    above, before = max(-top, 0), max(-left, 0)
+    cropped[above : above + part.shape[0], before : before + part.shape[1]] = part
+    return cropped
 
 
 def _corner(sides: tuple[float, float], step: CenterCrop | CenterCropToEven) -> tuple[int, int]:

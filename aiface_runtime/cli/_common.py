@@ -31,7 +31,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--operating-point", default="balanced", metavar="NAME", help="default: balanced")
 
 
-def open_classifier(args: argparse.Namespace) -> Classifier:
+def open_classifier(args: argparse.Namespace, *, isolate: bool = False) -> Classifier:
     """Open the model that the arguments of `add_model_arguments` name.
 
     Raises:
@@ -39,7 +39,13 @@ def open_classifier(args: argparse.Namespace) -> Classifier:
     """
     from ..classifier import Classifier
 
-    return Classifier(args.model, device=args.device, threads=args.threads, operating_point=args.operating_point)
+    return Classifier(
+        args.model,
+        device=args.device,
+        threads=args.threads,
+        operating_point=args.operating_point,
+        isolate=isolate,
+    )
 
 
 def text_of(answer: Prediction) -> str:

@@ -177,18 +177,19 @@ def test_doctor() -> None:
 
 def test_a_bar_at_a_terminal_only(inputs: Path) -> None:
     pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
-    os.mkfifo(inputs / "slow.jpg")
-    names = ["good.jpg", "slow.jpg", "good.jpg"]
+    names = ["good.jpg", "-", "good.jpg"]
     leader, follower = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "aiface_runtime", "predict", "--format", "jsonl", "--batch-size", "1", *names],
-        stdout=subprocess.PIPE, stderr=follower, cwd=inputs,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=follower, cwd=inputs,
     ) as process:  # fmt: skip
         os.close(follower)
+        assert process.stdin is not None
         assert process.stdout is not None
         first = process.stdout.readline()
         time.sleep(1.2)  # the second photo takes longer than work that has no bar
-        (inputs / "slow.jpg").write_bytes((inputs / "good.jpg").read_bytes())
+        process.stdin.write((inputs / "good.jpg").read_bytes())
+        process.stdin.close()
         lines = [first, *process.stdout.readlines()]
     shown = os.read(leader, 100_000).decode()
     os.close(leader)

@@ -30,7 +30,7 @@ def python(code: str, *arguments: str) -> str:
 
 def test_the_public_names() -> None:
     assert aiface_runtime.__all__ == [
-        *("AifaceError", "Classifier", "Failure", "PhotoWarning", "Prediction", "Verdict", "__version__")
+        *("AifaceError", "Classifier", "Failure", "Limits", "PhotoWarning", "Prediction", "Verdict", "__version__")
     ]
     assert all(hasattr(aiface_runtime, name) for name in aiface_runtime.__all__)
     assert dir(aiface_runtime) == sorted(aiface_runtime.__all__)

@@ -17,6 +17,7 @@ def leaves(kind: type[errors.AifaceError]) -> list[type[errors.AifaceError]]:
 
 ARGUMENTS: dict[type[Exception], tuple[object, ...]] = {
     errors.DeviceUnavailableError: ("cuda", "no NVIDIA driver is installed"),
+    errors.ImageTimeoutError: ("photo.jpg", 10.0),
     errors.BackendNotInstalledError: (ImportError("No module named 'onnxruntime'"),),
 }
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from aiface_runtime import errors
-from aiface_runtime.images import MAX_PIXELS, ImageInput, decode, load_rgb, read_once
+from aiface_runtime.images import ImageInput, decode, load_rgb, read_once
+from aiface_runtime.limits import DEFAULT_LIMITS
 from aiface_runtime.manifest import Resize, ResizeShorter
 from aiface_runtime.preprocess import preprocess
 
@@ -104,7 +105,6 @@ def test_first_frame_of_an_animation(kind: str) -> None:
     assert np.abs(load_rgb(data)[16, 16].astype(int) - RED).max() < 4
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_broken_exif_does_not_cost_the_photo() -> None:
     data = encoded(halves(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12")
     assert load_rgb(data).shape == (48, 64, 3)
@@ -118,16 +118,10 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
 
 
-@pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize(("width", "height"), [(40_000, 40_000), (10_000, MAX_PIXELS // 10_000 + 1)])
+@pytest.mark.parametrize(("width", "height"), [(40_000, 40_000), (10_000, DEFAULT_LIMITS.pixels // 10_000 + 1)])
 def test_a_huge_header_is_refused_before_decoding(width: int, height: int) -> None:
     with pytest.raises(errors.ImageTooLargeError, match=r"pixels.*resize"):
         load_rgb(png_header(width, height))
-
-
-def test_a_bomb_warning_made_an_error_by_the_application_is_still_ours() -> None:
-    with pytest.raises(errors.ImageTooLargeError):  # the tests run with warnings as errors
-        load_rgb(png_header(10_000, 10_000))
 
 
 def test_a_strip_is_refused() -> None:

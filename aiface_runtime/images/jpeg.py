@@ -1,0 +1,212 @@
+"""JPEG: its segments, its scans, and what of it is missing. Source: ITU-T T.81, annexes B and G."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageChops
+from PIL.JpegImagePlugin import JpegImageFile
+
+from .header import Header, LimitError, check_parts, parts_file
+from .loading import OutOfDataError, load
+
+if TYPE_CHECKING:
+    from .header import Part
+
+END = b"\xff\xd9"
+
+_MAX_SCANS = 64  # a scan costs time for every block, with hardly a byte in the file; encoders write up to some 20
+_MARKER = re.compile(rb"\xff+([\x01-\xfe])")
+_AFTER_SCAN = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither a stuffed byte nor a restart marker
+_SIZES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
+_DECODED = _SIZES | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}  # with JFIF's and Adobe's segments, which name the colours
+_SCAN, _EOI = 0xDA, 0xD9
+_EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The frame header: size, and horizontal times vertical sampling factor of each component by its number."""
+
+    marker: int
+    size: tuple[int, int]
+    factors: dict[int, int]
+    full_factor: int
+
+    @property
+    def coefficient_bytes(self) -> int:
+        """Bytes of all coefficients, which are held where they come in several scans."""
+        return 2 * self.size[0] * self.size[1] * sum(self.factors.values()) // self.full_factor
+
+
+def read_jpeg(data: bytes) -> Header:
+    """Read the header of a JPEG; later pictures of an MPO, gain maps among them, are left alone.
+
+    Raises:
+        LimitError: It has too many segments or scans.
+        ValueError: It is damaged.
+    """
+    kept: list[Part] = [data[:2]]
+    exif, xmp, icc, frame, start = b"", b"", b"", None, len(data)
+    for marker, begin, body, end in _segments(data):
+        if marker == _SCAN:
+            start = begin
+            break
+        content = data[body:end]
+        if marker in _SIZES:
+            frame = _read_frame(marker, content)
+        elif marker == 0xE1 and content.startswith(_EXIF):
+            exif += content[6:] if exif else content
+        elif marker == 0xE1 and content.startswith(_XMP):
+            xmp = content[len(_XMP) :]
+        elif marker == 0xE2 and content.startswith(_ICC):
+            icc += content[len(_ICC) + 2 :]
+        if marker in _DECODED:
+            kept.append(memoryview(data)[begin:end])
+    if frame is None or start == len(data):
+        raise ValueError("it ends before its picture starts")
+    whole = memoryview(data)[: len(data.rstrip(b"\0"))]  # zeros: the rest of a file whose writing was cut off
+    scans = _read_scans(whole, start, frame)
+    single = len(scans) == 1 and frame.marker not in _PROGRESSIVE
+
+    def open_without_end() -> JpegImageFile:
+        found = _AFTER_SCAN.search(whole, start + 2 + _length(whole, start + 2))
+        scan = whole[start : found.start() if found else None]
+        return JpegImageFile(parts_file([*kept, scan, bytes(16)]))  # zeros: libjpeg reads ahead of the last block
+
+    return Header(
+        "JPEG",
+        frame.size,
+        lambda: JpegImageFile(parts_file([*kept, whole[start:], END])),
+        cost=4 if len(frame.factors) < 4 else 8,
+        fixed_cost=0 if single else frame.coefficient_bytes,
+        exif=exif,
+        xmp=xmp,
+        icc=icc,
+        missing=_missing_coefficients(scans, frame),
+        has_end=data.rfind(END, start) > 0,
+        open_without_end=open_without_end if single else None,
+    )
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield marker, its start, start of the content and end of the segment, up to the first scan."""
+    position, count = 2, 0
+    while found := _MARKER.search(data, position):
+        marker, begin, body = found[1][0], found.end() - 2, found.end() + 2
+        check_parts(count := count + 1, "segments")
+        if marker == _EOI:
+            return
+        if marker in _BARE:
+            position = found.end()
+            continue
+        length = _length(data, found.end())
+        position = found.end() + length
+        if length < 2 or position > len(data):
+            raise ValueError("a segment is longer than the file")
+        yield marker, begin, body, position
+
+
+def _read_frame(marker: int, content: bytes) -> _Frame:
+    height, width, count = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big"), content[5]
+    factors = {content[6 + 3 * i]: (content[7 + 3 * i] >> 4, content[7 + 3 * i] & 15) for i in range(count)}
+    if not all(0 < across < 5 and 0 < down < 5 for across, down in factors.values()) or len(factors) != count:
+        raise ValueError("its components are not described")
+    full = max(across for across, _ in factors.values()) * max(down for _, down in factors.values())
+    return _Frame(marker, (width, height), {number: a * d for number, (a, d) in factors.items()}, full)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """Components, first and last coefficient, and the bit down to which the scan gives them."""
+
+    components: bytes
+    first: int
+    last: int
+    low_bit: int
+
+
+def _read_scans(data: Part, start: int, frame: _Frame) -> list[_Scan]:
+    """Read the header of every scan of the first picture; of one scan with all components, nothing else is walked."""
+    scans: list[_Scan] = []
+    position: int | None = start
+    while position is not None:
+        length = _length(data, position + 2)
+        content = bytes(data[position + 4 : position + 2 + length])
+        components = content[1 : 1 + 2 * content[0] : 2] if content else b""
+        if not components or len(content) < 4 + 2 * len(components):
+            raise ValueError("it ends before its picture starts")
+        scans.append(_Scan(components, content[-3], content[-2], content[-1] & 15))
+        if len(scans) > _MAX_SCANS:
+            raise LimitError(f"over {_MAX_SCANS} scans; save it again")
+        if frame.marker not in _PROGRESSIVE and len(scans) == 1 and len(components) == len(frame.factors):
+            return scans
+        position = _next_scan(data, position + 2 + length)
+    return scans
+
+
+def _next_scan(data: Part, position: int) -> int | None:
+    """Return where the next scan of this picture starts, None where there is none."""
+    count = 0
+    while found := _AFTER_SCAN.search(data, position):
+        marker, position = found[1][0], found.end()
+        check_parts(count := count + 1, "segments")
+        if marker == _SCAN:
+            return position - 2 if position + 2 < len(data) else None
+        if marker == _EOI:
+            return None
+        position += _length(data, position)
+    return None
+
+
+def _length(data: Part, position: int) -> int:
+    return int.from_bytes(data[position : position + 2], "big")
+
+
+def _missing_coefficients(scans: Sequence[_Scan], frame: _Frame) -> float:
+    """Return the share of coefficients that no scan gives to the last bit, 0 to 1; each counts by its component."""
+    if frame.marker not in _PROGRESSIVE:
+        given = {number for scan in scans for number in scan.components}
+        absent = sum(factor for number, factor in frame.factors.items() if number not in given)
+        return absent / sum(frame.factors.values())
+    given_to_the_last = {
+        (number, index)
+        for scan in scans
+        if scan.low_bit == 0
+        for number in scan.components
+        for index in range(scan.first, min(scan.last, 63) + 1)
+    }
+    absent = sum(
+        factor for number, factor in frame.factors.items() for i in range(64) if (number, i) not in given_to_the_last
+    )
+    return absent / (64 * sum(frame.factors.values()))
+
+
+def missing_rows(decoded: Image.Image, header: Header, min_size: tuple[int, int] | None) -> float:
+    """Return the share of rows, at the bottom of a JPEG, for which the file has no data, 0 to 1.
+
+    libjpeg lays grey there and says nothing. Where the last pixels are that grey, the file is decoded again without an
+    end marker, whereupon libjpeg stops at the first block that it lacks.
+    """
+    if header.open_without_end is None or not _ends_grey(decoded):
+        return 0.0
+    again = header.open_without_end()
+    if min_size:
+        again.draft(None, min_size)
+    with suppress(OutOfDataError):
+        load(again)
+    changed = ImageChops.difference(decoded, again).getbbox()
+    return (decoded.height - changed[1]) / decoded.height if changed else 0.0
+
+
+def _ends_grey(image: Image.Image) -> bool:
+    width, height = image.size
+    count = min(8, width)
+    corner = image.resize((count, 1), Image.Resampling.NEAREST, (width - count, height - 1, width, height))
+    return image.mode == "CMYK" or not corner.tobytes().strip(b"\x80")

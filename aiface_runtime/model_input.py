@@ -1,0 +1,70 @@
+"""From any input to what the model takes, with what to know of the photo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import ImageDecodeError, ImageMemoryError
+from .images import DecodedImage, ImageInput, decode, describe
+from .limits import Limits
+from .prediction import PhotoWarning
+from .preprocess import is_enlarged, preprocess
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .manifest import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found out about a photo before the model saw it.
+
+    Attributes:
+        warnings: Names of what to know of the photo, in `PhotoWarning`'s order.
+        missing: Share of the photo for which its file has no data, 0 to 1.
+    """
+
+    warnings: tuple[PhotoWarning, ...]
+    missing: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelInput:
+    """A photo at the model's size, uint8 RGB `[height, width, 3]`, and what was found out about it."""
+
+    pixels: NDArray[np.uint8]
+    findings: Findings
+
+
+def model_input(
+    image: ImageInput, steps: Sequence[Step], min_size: tuple[int, int] | None, limits: Limits
+) -> ModelInput:
+    """Decode a photo and bring it to the model's size.
+
+    Args:
+        image: Anything that `decode` takes.
+        steps: Resizes and crops of the model's manifest; without any the photo is left at its own size.
+        min_size: Width and height that must remain when it is decoded at a smaller scale; None for full size.
+        limits: The most that it may take.
+
+    Raises:
+        InputError: The photo cannot be used.
+    """
+    decoded = decode(image, min_size, limits)
+    name = describe(image)
+    try:
+        pixels = preprocess(decoded.picture, steps, decoded.box)
+        return ModelInput(pixels, Findings(_warnings(decoded, steps), decoded.missing))
+    except MemoryError as error:
+        raise ImageMemoryError(name) from error
+    except Exception as error:  # whatever a photo makes the steps raise is the end of that photo, not of a batch
+        raise ImageDecodeError(f"{name}: cannot be brought to the model's size ({error}); resize it first") from error
+
+
+def _warnings(decoded: DecodedImage, steps: Sequence[Step]) -> tuple[PhotoWarning, ...]:
+    found = {*decoded.warnings, *((PhotoWarning.UPSCALED,) if is_enlarged(decoded.full_size, steps) else ())}
+    return tuple(warning for warning in PhotoWarning if warning in found)

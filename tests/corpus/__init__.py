@@ -1,0 +1,1 @@
+"""Files that hurt decoders, each made by a few lines of code."""
