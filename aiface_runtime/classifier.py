@@ -20,12 +20,12 @@ from .engine import Engine
 from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
 from .faces import face_answer
 from .images import ImageInput, describe
+from .input_pipeline import InputPipeline
 from .limits import DEFAULT_LIMITS, Limits
 from .manifest import Manifest
 from .model_file import ModelFile
 from .model_input import Findings
 from .prediction import Failure, LabelScore, PhotoWarning, Prediction, Verdict, label_scores
-from .preparation import Preparation
 from .preprocess import visible_box
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Classifier:
         )
         self._open_engine: Engine | None = Engine(file, device, providers, threads)
         self._point = self.manifest.operating_point(operating_point)
-        self._preparation = Preparation(self.manifest, limits, isolate=self._arguments.isolate)
+        self._pipeline = InputPipeline(self.manifest, limits, isolate=self._arguments.isolate)
 
     @property
     def manifest(self) -> Manifest:
@@ -113,7 +113,7 @@ class Classifier:
             InputError: The photo cannot be used; one of its leaves, naming the input and the remedy.
         """
         engine, name = self._engine, describe(image)
-        prepared = self._preparation.model_input(image)
+        prepared = self._pipeline.model_input(image)
         return self._prediction(name, *engine.run(prepared.pixels[None]).by_photo()[0], engine, prepared.findings)
 
     @overload
@@ -170,7 +170,7 @@ class Classifier:
         engine, manifest, name = self._engine, self.manifest, describe(image)
         if manifest.evidence is None:
             raise NoEvidenceError(manifest.id)
-        prepared, photo = self._preparation.with_whole_photo(image)
+        prepared, photo = self._pipeline.with_whole_photo(image)
         outputs, evidence = engine.run_with_evidence(prepared.pixels[None])
         region = visible_box((photo.shape[1], photo.shape[0]), manifest.steps)
         answer = self._prediction(name, *outputs.by_photo()[0], engine, prepared.findings)
@@ -192,7 +192,7 @@ class Classifier:
     def close(self) -> None:
         """Free the model; any later use raises `ModelClosedError`."""
         self._open_engine = None
-        self._preparation.close()
+        self._pipeline.close()
 
     def __enter__(self) -> Self:
         return self
@@ -235,7 +235,7 @@ class Classifier:
         """Answer for the photos of a batch, which is emptied; none of their pixels is held when the first is given."""
         engine, manifest = self._engine, self.manifest
         names = [describe(image) for image in batch]
-        prepared = workers.map(self._preparation.model_input_or_error, batch)
+        prepared = workers.map(self._pipeline.model_input_or_error, batch)
         batch.clear()
         findings = [item if isinstance(item, InputError) else item.findings for item in prepared]
         # One core a run and as many runs as cores: shared out inside one run, less of each core is used.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageFile
+from PIL._util import DeferredError
 
 from ..errors import (
     ImageDecodeError,
@@ -24,8 +25,8 @@ from . import orientation as exif
 from .colour import is_wide_gamut
 from .formats import FORMATS, read_header
 from .header import Header, LimitError, UnknownFormatError
-from .jpeg import missing_rows
-from .loading import load
+from .jpeg import ends_grey
+from .loading import OutOfDataError, load
 from .orientation import Box
 from .samples import to_rgb
 from .sources import ImageInput, describe, lock_of, one_line, read_encoded
@@ -91,12 +92,11 @@ def decode(
         InputError: A subclass of it, which names the input and the remedy.
     """
     name = describe(source)
-    with _own_errors(name):
+    with _own_errors(name), np.errstate(all="ignore"):  # the application's own may raise
         if isinstance(source, np.ndarray):
             return _from_array(source, name)
         if isinstance(source, Image.Image):
-            with lock_of(source):  # its loading changes it, and the application may pass it several times
-                return _from_image(source, name, limits)
+            return _from_image(source, name, limits)
         return _from_bytes(read_encoded(source, name, limits.bytes), name, min_size, limits)
 
 
@@ -110,9 +110,8 @@ def _own_errors(name: str) -> Iterator[None]:
     except MemoryError as error:
         raise ImageMemoryError(name) from error
     except UnknownFormatError as error:
-        raise ImageDecodeError(
-            f"{name}: not a picture in a format that is decoded; convert it to JPEG, PNG or WebP"
-        ) from error
+        remedy = str(error) or "not a picture in a format that is decoded; convert it to JPEG, PNG or WebP"
+        raise ImageDecodeError(f"{name}: {remedy}") from error
     except LimitError as error:
         raise ImageTooLargeError(f"{name}: {error}") from error
     except Exception as error:  # decoders raise many builtins on damaged data, SyntaxError among them
@@ -129,11 +128,42 @@ def _from_array(array: NDArray[np.uint8], name: str) -> DecodedImage:
 
 
 def _from_image(image: Image.Image, name: str, limits: Limits) -> DecodedImage:
-    is_undecoded = isinstance(image, ImageFile.ImageFile) and bool(image.tile)
-    if is_undecoded and image.format not in FORMATS:
+    # Reading moves its file and loading changes it, and the application may pass it several times.
+    with lock_of(getattr(image, "fp", None) or image):
+        pixels = image._im  # noqa: SLF001 `im` would not do: it raises
+        if isinstance(pixels, DeferredError):
+            raise _closed(name)
+        data = _file_of(image, name, limits) if isinstance(image, ImageFile.ImageFile) and pixels is None else None
+        if data is None:
+            return _from_pixels(image, name, limits)
+    return _from_bytes(data, name, None, limits)
+
+
+def _closed(name: str) -> ImageTypeError:
+    return ImageTypeError(f"{name}: was closed or verified before it was decoded; open it again")
+
+
+def _file_of(image: ImageFile.ImageFile, name: str, limits: Limits) -> bytes | None:
+    """Return the file of an undecoded picture; None where another part of it, or another scale, was chosen."""
+    if image.format not in FORMATS:
         raise ImageTypeError(f"{name}: {image.format} is not decoded here; convert it first")
-    if isinstance(image, ImageFile.ImageFile) and is_undecoded and image.fp is None:
-        raise ImageTypeError(f"{name}: was closed or verified before it was decoded; open it again")
+    file = image.fp
+    if file is None or file.closed:
+        raise _closed(name)
+    if image.tell() != 0:
+        return None
+    position = file.tell()
+    try:
+        file.seek(0)
+        data = read_encoded(file, name, limits.bytes)
+    finally:
+        file.seek(position)
+    header = read_header(data)
+    is_changed = header.format == "JPEG" and header.open().mode != image.mode  # by `draft`
+    return None if is_changed or header.size != image.size else data
+
+
+def _from_pixels(image: Image.Image, name: str, limits: Limits) -> DecodedImage:
     _check_size(image.size, 12, 0, limits)
     _check_shape(image.size, name)
     image.load()
@@ -173,9 +203,7 @@ def _from_bytes(data: bytes, name: str, min_size: tuple[int, int] | None, limits
         if min_size is not None and header.format == "JPEG":
             box = exif.scale_down(image, min_size, turn)
             _check_size(image.size, _cost(header, turn), header.fixed_cost + len(data), limits)
-        load(image)
-        stored = exif.as_stored(min_size, turn) if min_size and box else None
-        missing = max(header.missing, missing_rows(image, header, stored))
+        missing = max(header.missing, _load(image, header))
         picture = exif.upright(to_rgb(image, header.samples), turn)
     if missing and not header.has_end:
         raise ValueError("its picture is cut short")
@@ -183,6 +211,18 @@ def _from_bytes(data: bytes, name: str, min_size: tuple[int, int] | None, limits
         warnings.add(PhotoWarning.TRUNCATED)
     full = header.size if turn < 5 else header.size[::-1]
     return DecodedImage(picture, box, _ordered(warnings), missing, full)
+
+
+def _load(image: Image.Image, header: Header) -> float:
+    """Decode a picture and return the share of rows, at its bottom, for which the file has no data, 0 to 1."""
+    try:
+        load(image)
+    except (OSError, OutOfDataError):
+        if header.lacking_rows and (lacking := header.lacking_rows()):
+            return lacking
+        raise
+    is_checked = header.filled_rows and (header.format != "JPEG" or ends_grey(image))
+    return header.filled_rows() if header.filled_rows and is_checked else 0.0
 
 
 def _cost(header: Header, turn: int) -> float:

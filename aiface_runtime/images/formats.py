@@ -11,7 +11,8 @@ from .header import Header, UnknownFormatError
 PHOTO_SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
-        *(".tif", ".tiff", ".avif", ".jp2", ".j2k", ".ppm", ".pgm", ".heic", ".heif"),
+        *(".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"),
+        *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".pbm", ".pgm", ".ppm", ".pnm", ".pfm"),
     )
 )
 

@@ -44,7 +44,9 @@ class Header:
         primaries: Primaries by their number in ITU-T H.273, where the file names them.
         missing: Share of the picture that the file is known to lack, 0 to 1.
         has_end: Whether the picture's end is marked, in a format that can do without.
-        open_without_end: Makes the same picture without an end marker, of a JPEG in one scan.
+        filled_rows: Share of rows, 0 to 1, that the decoder made up for want of data; None where it cannot.
+        lacking_rows: Share of rows, 0 to 1, that data lack which end properly but too early, 0 of others; None where
+            that cannot be.
         samples: Meaning of samples of one channel; None where Pillow's mode says it.
     """
 
@@ -59,7 +61,8 @@ class Header:
     primaries: int | None = None
     missing: float = 0.0
     has_end: bool = True
-    open_without_end: Callable[[], Image.Image] | None = None
+    filled_rows: Callable[[], float] | None = None
+    lacking_rows: Callable[[], float] | None = None
     samples: Samples | None = None
 
 
@@ -105,6 +108,11 @@ class _PartsFile(io.RawIOBase):
 def parts_file(parts: Sequence[Part]) -> IO[bytes]:
     """Make a readable file of parts of others, which are not copied."""
     return cast("IO[bytes]", _PartsFile(parts))
+
+
+def joined(first: bytes, second: bytes) -> bytes:
+    """Join parts of one block of metadata; nothing where it becomes longer than any that is read."""
+    return first + second if len(first) + len(second) <= MAX_METADATA else first
 
 
 def check_parts(count: int, what: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, Any, cast
 
 from PIL import Image
@@ -60,7 +61,7 @@ def _read_heic(data: bytes) -> Header:
         from pillow_heif import HeifImageFile
     except ImportError as error:
         raise UnknownFormatError('HEIC needs its extra: pip install "aiface[heic]"') from error
-    _meta(data)
+    meta = _meta(data)
     image = cast("Callable[[IO[bytes]], Image.Image]", HeifImageFile)(parts_file([data]))
     return Header(
         "HEIF",
@@ -71,6 +72,7 @@ def _read_heic(data: bytes) -> Header:
         exif=_bytes(image, "exif"),
         xmp=_bytes(image, "xmp"),
         icc=_bytes(image, "icc_profile"),
+        primaries=_primaries(data, meta),
     )
 
 
@@ -113,8 +115,9 @@ def _meta(data: bytes) -> Mapping[bytes, _Box]:
 def _primaries(data: bytes, meta: Mapping[bytes, _Box]) -> int | None:
     """Return the number of the primaries, where a `colr` box gives it."""
     properties = meta.get(b"iprp")
-    for container in _boxes(data, properties.start, properties.end) if properties else ():
-        for box in _boxes(data, container.start, container.end) if container.kind == b"ipco" else ():
+    containers = _boxes(data, properties.start, properties.end) if properties else iter(())
+    for container in islice((box for box in containers if box.kind == b"ipco"), 1):
+        for box in _boxes(data, container.start, container.end):
             if box.kind == b"colr" and data[box.start : box.start + 4] == b"nclx":
                 return int.from_bytes(data[box.start + 4 : box.start + 6], "big")
     return None
@@ -125,10 +128,14 @@ def _coded_sizes(data: bytes, meta: Mapping[bytes, _Box]) -> Iterator[tuple[int,
     location = meta.get(b"iloc")
     if location is None:
         return
-    base = meta[b"idat"].start if b"idat" in meta else 0
+    base, count = meta[b"idat"].start if b"idat" in meta else 0, 0
     for method, offset, length in _extents(data, location):
         start = offset + (base if method == 1 else 0)
-        yield from _sequence_headers(data, start, min(start + length if length else len(data), len(data)))
+        check_parts(count := count + 1, "extents")
+        for header in _units(data, start, min(start + length if length else len(data), len(data))):
+            check_parts(count := count + 1, "units")
+            if header is not None and (size := _frame_size(header)):
+                yield size
 
 
 def _extents(data: bytes, box: _Box) -> Iterator[tuple[int, int, int]]:
@@ -156,18 +163,15 @@ def _extents(data: bytes, box: _Box) -> Iterator[tuple[int, int, int]]:
             yield method, base + offset, number(length_size)
 
 
-def _sequence_headers(data: bytes, position: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the sizes in the sequence headers among the units of an AV1 stream; nothing where it is none."""
-    count = 0
-    while position < end and count < _MAX_ITEMS:
-        count += 1
+def _units(data: bytes, position: int, end: int) -> Iterator[bytes | None]:
+    """Yield for each unit of an AV1 stream its sequence header, None of other units; nothing where it is no stream."""
+    while position < end:
         header = data[position]
         position += 2 if header & 4 else 1
         if header & 0x81:
             return
         length, position = _leb128(data, position) if header & 2 else (end - position, position)
-        if header >> 3 & 15 == _SEQUENCE_HEADER and (size := _frame_size(data[position : position + 64])):
-            yield size
+        yield data[position : position + 64] if header >> 3 & 15 == _SEQUENCE_HEADER else None
         position += length
 
 

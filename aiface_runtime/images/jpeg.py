@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageChops
 from PIL.JpegImagePlugin import JpegImageFile
 
-from .header import Header, LimitError, check_parts, parts_file
+from .header import Header, LimitError, check_parts, joined, parts_file
 from .loading import OutOfDataError, load
 
 if TYPE_CHECKING:
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 END = b"\xff\xd9"
 
-_MAX_SCANS = 64  # a scan costs time for every block, with hardly a byte in the file; encoders write up to some 20
-_MARKER = re.compile(rb"\xff+([\x01-\xfe])")
-_AFTER_SCAN = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither a stuffed byte nor a restart marker
+# A scan costs time for every block, with hardly a byte in the file; encoders write up to some 20.
+_MAX_SCANS = 64
+_MAX_SCANNED = 600_000_000  # pixels of all scans together
+_MAX_MARKS = 4_000_000  # bytes of 255, at each of which a marker may start; of a whole photo's data it is every 256th
+# Fill bytes, which may precede a marker, are passed over: a pattern of theirs would be tried at each of millions.
+_MARKER = re.compile(rb"\xff([\x01-\xfe])")
+_AFTER_SCAN = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # neither a stuffed byte nor a restart marker
 _SIZES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -45,6 +49,18 @@ class _Frame:
         return 2 * self.size[0] * self.size[1] * sum(self.factors.values()) // self.full_factor
 
 
+@dataclass(slots=True)
+class _Front:
+    """What lies before the first scan: the parts that decoding needs, metadata, the frame, where the scan starts."""
+
+    parts: list[Part]
+    start: int
+    frame: _Frame | None = None
+    exif: bytes = b""
+    xmp: bytes = b""
+    icc: bytes = b""
+
+
 def read_jpeg(data: bytes) -> Header:
     """Read the header of a JPEG; later pictures of an MPO, gain maps among them, are left alone.
 
@@ -52,47 +68,59 @@ def read_jpeg(data: bytes) -> Header:
         LimitError: It has too many segments or scans.
         ValueError: It is damaged.
     """
-    kept: list[Part] = [data[:2]]
-    exif, xmp, icc, frame, start = b"", b"", b"", None, len(data)
-    for marker, begin, body, end in _segments(data):
-        if marker == _SCAN:
-            start = begin
-            break
-        content = data[body:end]
-        if marker in _SIZES:
-            frame = _read_frame(marker, content)
-        elif marker == 0xE1 and content.startswith(_EXIF):
-            exif += content[6:] if exif else content
-        elif marker == 0xE1 and content.startswith(_XMP):
-            xmp = content[len(_XMP) :]
-        elif marker == 0xE2 and content.startswith(_ICC):
-            icc += content[len(_ICC) + 2 :]
-        if marker in _DECODED:
-            kept.append(memoryview(data)[begin:end])
+    if len(data) > _MAX_MARKS and data.count(b"\xff") > _MAX_MARKS:
+        raise LimitError("over 4,000,000 fill bytes; save it again")
+    front = _read_front(data)
+    start, frame = front.start, front.frame
     if frame is None or start == len(data):
         raise ValueError("it ends before its picture starts")
     whole = memoryview(data)[: len(data.rstrip(b"\0"))]  # zeros: the rest of a file whose writing was cut off
     scans = _read_scans(whole, start, frame)
     single = len(scans) == 1 and frame.marker not in _PROGRESSIVE
 
+    def open_whole() -> JpegImageFile:
+        return JpegImageFile(parts_file([*front.parts, whole[start:], END]))
+
     def open_without_end() -> JpegImageFile:
         found = _AFTER_SCAN.search(whole, start + 2 + _length(whole, start + 2))
-        scan = whole[start : found.start() if found else None]
-        return JpegImageFile(parts_file([*kept, scan, bytes(16)]))  # zeros: libjpeg reads ahead of the last block
+        scan = whole[start : found.start() if found else None].tobytes().rstrip(b"\xff")
+        return JpegImageFile(
+            parts_file([*front.parts, scan, bytes(16)])
+        )  # zeros: libjpeg reads ahead of the last block
 
     return Header(
         "JPEG",
         frame.size,
-        lambda: JpegImageFile(parts_file([*kept, whole[start:], END])),
+        open_whole,
         cost=4 if len(frame.factors) < 4 else 8,
         fixed_cost=0 if single else frame.coefficient_bytes,
-        exif=exif,
-        xmp=xmp,
-        icc=icc,
+        exif=front.exif,
+        xmp=front.xmp,
+        icc=front.icc,
         missing=_missing_coefficients(scans, frame),
         has_end=data.rfind(END, start) > 0,
-        open_without_end=open_without_end if single else None,
+        filled_rows=(lambda: _filled_rows(open_whole(), open_without_end())) if single else None,
     )
+
+
+def _read_front(data: bytes) -> _Front:
+    front = _Front([data[:2]], len(data))
+    for marker, begin, body, end in _segments(data):
+        if marker == _SCAN:
+            front.start = begin
+            break
+        content = data[body:end]
+        if marker in _SIZES:
+            front.frame = _read_frame(marker, content)
+        elif marker == 0xE1 and content.startswith(_EXIF):
+            front.exif = joined(front.exif, content[6:] if front.exif else content)
+        elif marker == 0xE1 and content.startswith(_XMP):
+            front.xmp = content[len(_XMP) :]
+        elif marker == 0xE2 and content.startswith(_ICC):
+            front.icc = joined(front.icc, content[len(_ICC) + 2 :])
+        if marker in _DECODED:
+            front.parts.append(memoryview(data)[begin:end])
+    return front
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
@@ -143,8 +171,8 @@ def _read_scans(data: Part, start: int, frame: _Frame) -> list[_Scan]:
         if not components or len(content) < 4 + 2 * len(components):
             raise ValueError("it ends before its picture starts")
         scans.append(_Scan(components, content[-3], content[-2], content[-1] & 15))
-        if len(scans) > _MAX_SCANS:
-            raise LimitError(f"over {_MAX_SCANS} scans; save it again")
+        if len(scans) > _MAX_SCANS or (len(scans) - 1) * frame.size[0] * frame.size[1] > _MAX_SCANNED:
+            raise LimitError(f"{len(scans)} scans or more; save it again")
         if frame.marker not in _PROGRESSIVE and len(scans) == 1 and len(components) == len(frame.factors):
             return scans
         position = _next_scan(data, position + 2 + length)
@@ -188,24 +216,22 @@ def _missing_coefficients(scans: Sequence[_Scan], frame: _Frame) -> float:
     return absent / (64 * sum(frame.factors.values()))
 
 
-def missing_rows(decoded: Image.Image, header: Header, min_size: tuple[int, int] | None) -> float:
-    """Return the share of rows, at the bottom of a JPEG, for which the file has no data, 0 to 1.
+def _filled_rows(whole: JpegImageFile, without_end: JpegImageFile) -> float:
+    """Return the share of rows, at the bottom, for which a JPEG in one scan has no data, 0 to 1.
 
-    libjpeg lays grey there and says nothing. Where the last pixels are that grey, the file is decoded again without an
-    end marker, whereupon libjpeg stops at the first block that it lacks.
+    libjpeg lays grey there and says nothing; without an end marker it stops at the first block that it lacks. They are
+    decoded at an eighth of the size, which takes hardly any memory.
     """
-    if header.open_without_end is None or not _ends_grey(decoded):
-        return 0.0
-    again = header.open_without_end()
-    if min_size:
-        again.draft(None, min_size)
-    with suppress(OutOfDataError):
-        load(again)
-    changed = ImageChops.difference(decoded, again).getbbox()
-    return (decoded.height - changed[1]) / decoded.height if changed else 0.0
+    for image in (whole, without_end):
+        image.draft(None, (1, 1))
+        with suppress(OutOfDataError):
+            load(image)
+    changed = ImageChops.difference(whole, without_end).getbbox()
+    return (whole.height - changed[1]) / whole.height if changed else 0.0
 
 
-def _ends_grey(image: Image.Image) -> bool:
+def ends_grey(image: Image.Image) -> bool:
+    """Say whether the last pixels are what libjpeg lays where it has no data."""
     width, height = image.size
     count = min(8, width)
     corner = image.resize((count, 1), Image.Resampling.NEAREST, (width - count, height - 1, width, height))

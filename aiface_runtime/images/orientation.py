@@ -44,8 +44,8 @@ def read_orientation(exif: bytes, xmp: bytes = b"") -> int:
     Raises:
         BrokenExifError: The block is broken, or its orientation is not an integer from 1 to 8.
     """
-    while exif.startswith(b"Exif\0\0"):
-        exif = exif[6:]
+    for _ in range(2):  # some write the start twice
+        exif = exif.removeprefix(b"Exif\0\0")
     value = _value(exif) if exif else None
     if value is None and (found := _XMP.search(xmp)):
         value = int(found[1])

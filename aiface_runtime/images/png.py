@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from PIL.PngImagePlugin import PngImageFile
@@ -41,7 +40,7 @@ def read_png(data: bytes) -> Header:
         if kind in (b"IHDR", b"PLTE", b"IDAT") or (kind == b"tRNS" and is_intact and in_front):
             parts.append(view[start:end])
             in_front = in_front and kind != b"IDAT"
-        elif not critical and is_intact:
+        elif not critical and is_intact and len(body) <= MAX_METADATA:
             texts.setdefault(kind if kind not in (b"iTXt", b"zTXt", b"tEXt") else _keyword(body), bytes(body))
     if not size[0] or in_front:
         raise ValueError("it ends before its picture starts")
@@ -59,7 +58,22 @@ def read_png(data: bytes) -> Header:
         xmp=_text(texts.get(_XMP_KEYWORD, b"")),
         icc=_inflate(icc),
         primaries=cicp[0] if cicp else None,
+        lacking_rows=lambda: _lacking_rows(parts, size, depth * _CHANNELS[colours]),
     )
+
+
+def _lacking_rows(parts: Sequence[memoryview], size: tuple[int, int], bits: int) -> float:
+    """Return the share of rows that the picture's data end without, 0 where they do not end or are interlaced."""
+    if parts[1][20]:
+        return 0.0
+    decompressor, count, rest = zlib.decompressobj(), 0, b""
+    for part in parts:
+        rest += part[8:-4] if bytes(part[4:8]) == b"IDAT" else b""
+        while rest and not decompressor.eof:
+            count += len(decompressor.decompress(rest, 2**20))
+            rest = decompressor.unconsumed_tail
+    rows = count // (1 + -(-size[0] * bits // 8))
+    return max(0.0, 1 - rows / size[1]) if decompressor.eof else 0.0
 
 
 def _cost(depth: int, colours: int, *, is_transparent: bool) -> float:
@@ -117,7 +131,7 @@ def _raw_profile(chunk: bytes) -> bytes:
     """Return the EXIF block that ImageMagick writes as hexadecimal text, plain or compressed, behind three lines."""
     text = chunk.partition(b"\0")[2]
     lines = (_inflate(text[1:]) if text[:1] == b"\0" else text).split(b"\n", 3)
-    digits = re.sub(rb"\s", b"", lines[3]) if len(lines) > 3 else b""
+    digits = lines[3].translate(None, b" \t\r\n") if len(lines) > 3 else b""
     with suppress(ValueError):
         return bytes.fromhex(digits.decode("ascii", "replace"))
     return b""

@@ -13,6 +13,7 @@ from .header import Header, LimitError, UnknownFormatError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_MAX_HEADER = 2**16  # bytes of three numbers, blanks and comments
 _MAX_PLAIN = 2**20  # bytes of numbers written as text
 _STRIP = 2**18  # samples that are looked up at a time
 _TOKEN = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([^\s#]+)")
@@ -31,7 +32,7 @@ def read_pnm(data: bytes) -> Header:
         raise UnknownFormatError
     position, numbers = 2, []
     for _ in range(2 if kind in (b"P1", b"P4") else 3):
-        token = _TOKEN.match(data, position)
+        token = _TOKEN.match(data, position, _MAX_HEADER)
         if not token or len(token[1]) > 32:
             raise ValueError("its header is cut short")
         numbers.append(float(token[1]) if kind == b"Pf" else int(token[1]))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Protocol, TypeAlias, Union, cast
 
 import numpy as np
@@ -98,20 +99,20 @@ def read_once(source: ImageInput, max_bytes: int = DEFAULT_LIMITS.bytes) -> Imag
 
 
 # Objects that belong to the application are read by one thread at a time; two of them may share a lock.
-_LOCKS = tuple(Lock() for _ in range(64))
+_LOCKS = tuple(RLock() for _ in range(64))
 
 
 def _renew_locks() -> None:
     """In a forked process nobody is left to release what another thread held."""
     global _LOCKS  # noqa: PLW0603
-    _LOCKS = tuple(Lock() for _ in range(64))
+    _LOCKS = tuple(RLock() for _ in range(64))
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
 
 
-def lock_of(source: object) -> Lock:
+def lock_of(source: object) -> RLock:
     """Return the lock under which an object of the application is read."""
     return _LOCKS[id(source) // 64 % len(_LOCKS)]
 
@@ -190,22 +191,18 @@ def _check_kind(state: os.stat_result, name: str, max_bytes: int) -> None:
 
 def _read_file(read: Callable[..., object], name: str, max_bytes: int) -> bytes:
     """Read a file of the application to its end, or a byte further than is allowed."""
-    pieces: list[bytes] = []
-    count = 0
-    takes_size = True
-    while count <= max_bytes:
+    gathered, takes_size = io.BytesIO(), True
+    while (count := gathered.tell()) <= max_bytes:
         try:
             piece = read(max_bytes + 1 - count) if takes_size else read()
         except TypeError:
-            if not takes_size or pieces:
+            if not takes_size or count:
                 raise
             takes_size = False
             continue
-        pieces.append(_checked_piece(piece, name))
-        count += len(pieces[-1])
-        if not pieces[-1] or not takes_size:
+        if not gathered.write(_checked_piece(piece, name)) or not takes_size:
             break
-    return b"".join(pieces)
+    return gathered.getvalue()
 
 
 def _checked_piece(piece: object, name: str) -> bytes:

@@ -14,24 +14,29 @@ from PIL import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from .header import MAX_METADATA, Header, LimitError, Part, check_parts, parts_file
+from .jpeg import END, read_jpeg
 from .samples import Kind, Samples
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIPS, _PER_PIXEL, _ROWS, _STRIP_BYTES, _PLANES = 273, 277, 278, 279, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
+_JPEG_TABLES = 347
 _EXTRA, _FORMAT, _SUBSAMPLING, _ORIENTATION, _XMP, _ICC = 338, 339, 530, 274, 700, 34675
 _DECODED = frozenset(
     (
         *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _STRIPS, _PER_PIXEL, _ROWS, _STRIP_BYTES),
         *(_PLANES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _EXTRA, _FORMAT, _SUBSAMPLING),
-        *(292, 293, 317, 320, 332, 347, 529, 531, 532),  # T4 and T6 options, predictor, colour map, inks, JPEG, YCbCr
+        *(317, 320, 332, 529, 531, 532),  # predictor, colour map, inks, YCbCr
+        _JPEG_TABLES,
     )
 )
+_READ = _DECODED | {_ORIENTATION, _XMP, _ICC}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q"}
-_RAW, _JPEG, _WEBP = 1, 7, 50001
-# LZMA is missing: its decoder allocates what the file asks for, up to 4 GB.
-_COMPRESSIONS = frozenset((_RAW, 2, 3, 4, 5, 6, _JPEG, 8, 32773, 32946, 50000, _WEBP))
+_RAW, _JPEG = 1, 7
+# LZMA is missing, whose decoder allocates what the file asks for, up to 4 GB; so are the JPEG of TIFF before 1995 and
+# fax pages, whose decoders make up what a file lacks.
+_COMPRESSIONS = frozenset((_RAW, 5, _JPEG, 8, 32773, 32946, 50000))
 _UNSIGNED = 1
 _KINDS: dict[int, Kind] = {_UNSIGNED: "unsigned", 2: "signed", 3: "float"}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
@@ -96,8 +101,21 @@ def read_tiff(data: bytes) -> Header:
         exif=_as_exif(directory.order, orientation) if orientation else b"",
         xmp=directory.entries.get(_XMP, (0, 0, b""))[2],
         icc=directory.entries.get(_ICC, (0, 0, b""))[2],
+        filled_rows=(lambda: _filled_rows(data, directory)) if compression == _JPEG else None,
         samples=samples,
     )
+
+
+def _filled_rows(data: bytes, directory: _Directory) -> float:
+    """Return the share of the picture, 0 to 1, for which its strips or tiles, which are JPEGs each, have no data."""
+    tags = (_TILES, _TILE_BYTES) if _TILES in directory.entries else (_STRIPS, _STRIP_BYTES)
+    tables = directory.entries.get(_JPEG_TABLES, (0, 0, b""))[2].removesuffix(END)
+    shares = []
+    for start, length in zip(*map(directory.integers, tags), strict=True):
+        part = data[start : start + length]
+        header = read_jpeg(tables + part[2:] if tables else part)
+        shares.append(max(header.missing, header.filled_rows() if header.filled_rows else 0.0))
+    return sum(shares) / len(shares)
 
 
 def _read_directory(data: bytes) -> _Directory:
@@ -114,7 +132,7 @@ def _read_directory(data: bytes) -> _Directory:
         tag, kind, number = struct.unpack_from(layout, data, position)
         at = position + step - size
         length = _SIZES.get(kind, 0) * number
-        if tag not in _DECODED | {_ORIENTATION, _XMP, _ICC} or length == 0:
+        if tag not in _READ or length == 0:
             continue
         if length > MAX_METADATA:
             raise LimitError(f"a tag of {length:,} bytes; save it again")
@@ -141,7 +159,7 @@ def _check_layout(directory: _Directory, size: tuple[int, int], per_pixel: int) 
     count = planes * -(-width // across) * -(-height // down)
     check_parts(count, "strips or tiles")
     tag = _TILES if _TILES in directory.entries else _STRIPS
-    if len(directory.integers(tag)) != count and directory.integer(_COMPRESSION, 1) != 6:
+    if len(directory.integers(tag)) != count:
         raise ValueError(f"{len(directory.integers(tag))} strips or tiles instead of {count}")
 
 

@@ -59,11 +59,11 @@ def progressive(side: int = 5_400) -> bytes:
     return encoded(Image.new("RGB", (side, side), "grey"), "JPEG", progressive=True, subsampling=0)
 
 
-def jpeg_of_size(side: int) -> bytes:
+def jpeg_of_size(height: int, width: int | None = None) -> bytes:
     """Return a JPEG that announces more than it has."""
     small = encoded(Image.new("RGB", (64, 64)), "JPEG")
     start = small.index(b"\xff\xc0")
-    return small[: start + 5] + struct.pack(">HH", side, side) + small[start + 9 :]
+    return small[: start + 5] + struct.pack(">HH", height, width or height) + small[start + 9 :]
 
 
 def jpeg_of_segments() -> bytes:
@@ -76,6 +76,52 @@ def jpeg_of_fill() -> bytes:
     """Return a JPEG with 60 MB of fill bytes before its first marker."""
     small = encoded(Image.new("RGB", (64, 64)), "JPEG")
     return small[:2] + b"\xff" * (60 * 2**20) + small[2:]
+
+
+def jpeg_of_open_fill() -> bytes:
+    """Return a JPEG with 60 MB of fill bytes that no marker follows, before its first marker and after its last."""
+    small = encoded(Image.new("RGB", (64, 64)), "JPEG")
+    fill = b"\xff" * (30 * 2**20) + b"\0"
+    return small[:2] + fill + small[2:-2] + fill
+
+
+def jpeg_of_exif() -> bytes:
+    """Return a JPEG of 60 MB of EXIF segments, each of which goes on with the one before."""
+    small = encoded(Image.new("RGB", (64, 64)), "JPEG")
+    return small[:2] + (b"\xff\xe1\xff\xffExif\0\0" + bytes(65_527)) * 960 + small[2:]
+
+
+def jpeg_of_blocks(side: int) -> bytes:
+    """Return a JPEG of one colour, with all of its data."""
+    return encoded(Image.new("L", (side, side)), "JPEG", quality=5)
+
+
+def few_scans(count: int, side: int = 5_700) -> bytes:
+    """Return a progressive JPEG of grey as large as its coefficients may be, whose last scan is repeated."""
+    data = encoded(Image.new("L", (side, side), "grey"), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * count + b"\xff\xd9"
+
+
+def png_of_starts() -> bytes:
+    """Return a PNG whose EXIF block starts ten million times."""
+    return png(64, 64, 8, 2, chunk(b"eXIf", b"Exif\0\0" * 10_000_000))
+
+
+def png_of_blanks() -> bytes:
+    """Return a PNG whose EXIF block, as text, is blank."""
+    return png(64, 64, 8, 2, chunk(b"tEXt", b"Raw profile type exif\0\n\n\n" + b" " * 60_000_000))
+
+
+def png_of_short_data() -> bytes:
+    """Return a PNG whose data end properly after a third of its rows."""
+    whole = png(5000, 5000, 8, 0)
+    return whole[:25] + b"\2" + whole[26:29] + struct.pack(">I", zlib.crc32(whole[12:25] + b"\2\0\0\0")) + whole[33:]
+
+
+def blank_ppm() -> bytes:
+    """Return a PPM with 60 MB of blanks in its header."""
+    return b"P6" + b" " * 60_000_000 + b"64 64 255\n" + bytes(3 * 64 * 64)
 
 
 def png_of_chunks() -> bytes:
@@ -128,9 +174,8 @@ def webp_of_frames() -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
-def rle_bmp() -> bytes:
+def rle_bmp(width: int = 5000, height: int = 4000) -> bytes:
     """Return a run-length encoded BMP of runs of one pixel, which Pillow reads in Python."""
-    width, height = 5000, 4000
     runs = (b"\1\7" * width + b"\0\0") * height + b"\0\1"
     header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(runs), 0, 0, 256, 0)
     return b"BM" + struct.pack("<IHHI", 54 + 1024 + len(runs), 0, 0, 54 + 1024) + header + bytes(1024) + runs
@@ -264,6 +309,15 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "jpeg-size-14000": lambda: jpeg_of_size(14_000),
     "jpeg-segments": jpeg_of_segments,
     "jpeg-fill": jpeg_of_fill,
+    "jpeg-open-fill": jpeg_of_open_fill,
+    "jpeg-exif": jpeg_of_exif,
+    "jpeg-blocks": lambda: jpeg_of_blocks(14_000),
+    "jpeg-strip": lambda: jpeg_of_size(28_600, 895),
+    "jpeg-18-scans": lambda: few_scans(12),
+    "jpeg-64-scans": lambda: few_scans(58, 3_000),
+    "png-starts": png_of_starts,
+    "png-blanks": png_of_blanks,
+    "png-short": png_of_short_data,
     "png-rgb": lambda: png(SIDE, SIDE, 8, 2),
     "png-rgba": lambda: png(SIDE, SIDE, 8, 6),
     "png-rgba-5000": lambda: png(5000, 5000, 8, 6),
@@ -287,6 +341,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "bmp": lambda: encoded(Image.new("RGB", (4400, 4400)), "BMP"),
     "ppm-plain": plain_ppm,
     "ppm-odd": odd_ppm,
+    "ppm-blank": blank_ppm,
+    "bmp-rle-small": lambda: rle_bmp(1000, 500),
     "pgm-16": lambda: b"P5 5000 5000 65535\n" + bytes(2 * 5000 * 5000),
     "xpm": xpm,
     "tiff-tile": tiff_of_tile,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,6 +44,12 @@ def helpers() -> list[int]:
     everywhere = [file.read_text().split() for file in children.parent.parent.glob("*/children")]
     names = [int(number) for numbers in everywhere for number in numbers]
     return [n for n in names if b"aiface_runtime.isolation" in Path(f"/proc/{n}/cmdline").read_bytes()]
+
+
+def is_taken(decoder: IsolatedDecoder) -> bool:
+    """Say whether the only process is at work; under the lock, for it is looked at before it is given any."""
+    with decoder._lock:
+        return not decoder._idle
 
 
 @pytest.fixture
@@ -92,6 +99,8 @@ def test_a_process_that_dies_or_hangs_costs_its_photo(
     late = EncodedImage("late.jpg", photo.data)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(ask, decoder, late)
+        while not is_taken(decoder):
+            time.sleep(0.01)
         if kind:  # it dies while the photo is in its hands
             os.kill(process, number)
             os.kill(process, signal.SIGCONT)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .manifest import Manifest
 
 
-class Preparation:
+class InputPipeline:
     """The way of a photo to the model's input; safe to share between threads.
 
     Args:
