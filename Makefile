@@ -3,6 +3,7 @@
 # make check                        ruff, mypy --strict and the unit tests of the runtime: under a minute once set up
 # make test                         ruff, mypy --strict and all tests
 # make soak                         100,000 predictions: memory, descriptors and threads stay where they are
+# make fuzz                         1,000,000 mutated photos, manifests and model files; goes on where it was cut off
 # make wheel                        the wheel of the last commit, built twice and compared to the byte, in dist/
 # make audit                        its SBOM, licences and known vulnerabilities (pip-audit asks PyPI for them), in dist/
 # Each sets itself up in a virtual environment of its own under .venv/.
@@ -10,7 +11,7 @@ PYTHON ?= python3
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 
-.PHONY: run check lint test model soak wheel audit clean
+.PHONY: run check lint test model soak fuzz wheel audit clean
 .DELETE_ON_ERROR:
 
 run: .venv/run/.ready
@@ -38,6 +39,10 @@ model: .venv/test/.ready
 
 soak: .venv/run/.ready
 	.venv/run/bin/python -P scripts/soak.py --predictions 100000
+
+fuzz: .venv/run/.ready
+	mkdir -p dist
+	.venv/run/bin/python -m tests.fuzz --inputs 1000000 --processes $$(nproc) --log dist/fuzz.jsonl
 
 wheel: .venv/test/.ready
 	.venv/test/bin/python scripts/reproducible_wheel.py dist

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..devices import DEVICES
+from ..limits import Limits
 from .program import printable
 
 if TYPE_CHECKING:
@@ -29,10 +31,38 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", metavar="NAME", help=f"one of {', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--threads", type=int, metavar="N", help="cores to use (default: what the container allows)")
     parser.add_argument("--operating-point", default="balanced", metavar="NAME", help="default: balanced")
+    parser.add_argument("--sha256", metavar="HASH", help="hash that the model file must have (default: any)")
 
 
-def open_classifier(args: argparse.Namespace, *, isolate: bool = False) -> Classifier:
-    """Open the model that the arguments of `add_model_arguments` name.
+def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command that decodes photos takes."""
+    names = ", ".join(f"{field.name}={field.default:,}" for field in fields(Limits))
+    parser.add_argument("--isolate", action="store_true", help="decode in processes of their own, with a deadline")
+    parser.add_argument(
+        "--limit",
+        action="append",
+        type=_limit,
+        default=[],
+        metavar="NAME=N",
+        help=f"the most that a photo may take: {names}",
+    )
+
+
+def _limit(text: str) -> tuple[str, int | float]:
+    name, _, number = text.partition("=")
+    try:
+        value = float(number) if name == "seconds" else int(number.replace(",", ""))
+        Limits(**{name: value})  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        known = ", ".join(field.name for field in fields(Limits))
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=N with a number above 0; NAME is one of {known}"
+        ) from None
+    return name, value
+
+
+def open_classifier(args: argparse.Namespace) -> Classifier:
+    """Open the model that the arguments of `add_model_arguments` name, to decode as those of decoding say.
 
     Raises:
         AifaceError: The model or the device cannot be used.
@@ -44,7 +74,9 @@ def open_classifier(args: argparse.Namespace, *, isolate: bool = False) -> Class
         device=args.device,
         threads=args.threads,
         operating_point=args.operating_point,
-        isolate=isolate,
+        sha256=args.sha256,
+        limits=Limits(**dict(getattr(args, "limit", ()))),
+        isolate=getattr(args, "isolate", False),
     )
 
 

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
 
     check_count("--rounds", args.rounds, MAX_ROUNDS)
     with open_classifier(args) as classifier:
-        engine = Engine(load(args.model), args.device, threads=args.threads)
+        engine = Engine(load(args.model, args.sha256), args.device, threads=args.threads)
         timings = measure(classifier, engine, args.rounds)
         model = classifier.manifest.id
     if args.format == "json":

@@ -1,10 +1,12 @@
-"""Say what works on this machine: versions, devices, threads."""
+"""Say what works on this machine: versions, devices, threads, formats, limits."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import sys
 import time
 from pathlib import Path
 from typing import TypeAlias
@@ -15,12 +17,16 @@ Fact: TypeAlias = str | int | list[str] | None
 Facts: TypeAlias = dict[str, Fact]
 
 _ANSWERS = "answers"  # start of the line about a device on which the model runs
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "PNM")
 _CPU_FLAGS = (
     *("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
     *("asimd", "asimddp", "i8mm", "bf16", "sve"),
 )
 
-SUMMARY = "Say what works on this machine: versions, devices, threads"
+_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+_TOO_LATE = f"may be on: onnxruntime was imported before aiface; set {_TELEMETRY}=1 in the environment"
+
+SUMMARY = "Say what works on this machine: versions, devices, threads, formats, limits"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report; 3 when not even the CPU answers."""
+    is_off = "onnxruntime" not in sys.modules or os.environ.get(_TELEMETRY) == "1"  # before aiface sets it
     report = _report()
+    report["onnxruntime"]["telemetry"] = "off" if is_off else _TOO_LATE
     if args.format == "json":
         print(json.dumps(report, indent=2))
     else:
@@ -49,6 +57,7 @@ def _report() -> dict[str, Facts]:
         "devices": _devices(),
         "cpu": {"machine": platform.machine(), "flags": _cpu_flags()},
         "threads": _threads(),
+        "photos": _photos(),
     }
 
 
@@ -131,6 +140,21 @@ def _try_device(device: str) -> str:
     return f"{_ANSWERS} (opened in {1000 * (opened - start):.0f} ms, first run {1000 * (done - opened):.0f} ms)"
 
 
+def _photos() -> Facts:
+    """Say which formats are decoded here, and the most that one photo may take."""
+    from importlib.util import find_spec
+
+    from PIL import features
+
+    from ..limits import DEFAULT_LIMITS
+
+    optional = {"WebP": "webp", "AVIF": "avif", "JPEG 2000": "jpg_2000"}  # parts of Pillow that a build may lack
+    formats = [*_FORMATS, *(name for name, part in optional.items() if features.check(part))]
+    heic = "HEIC" if find_spec("pillow_heif") else 'no HEIC: pip install "aiface[heic]"'
+    limits = {name: f"{getattr(DEFAULT_LIMITS, name):,}" for name in DEFAULT_LIMITS.__slots__}
+    return {"formats": [*formats, heic], **limits}
+
+
 def _cpu_flags() -> list[str]:
     try:
         text = Path("/proc/cpuinfo").read_text()
@@ -143,8 +167,6 @@ def _cpu_flags() -> list[str]:
 
 
 def _threads() -> Facts:
-    import os
-
     from ..cpu_limits import cpu_quota, usable_cores
 
     quota = cpu_quota()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._common import (
     REPORT_FORMATS,
+    add_decoding_arguments,
     add_format_argument,
     add_model_arguments,
     check_output,
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, required=True, metavar="MAP.png", help="the photo in grey: orange is AI, blue real"
     )
     add_format_argument(parser, REPORT_FORMATS)
+    add_decoding_arguments(parser)
     add_model_arguments(parser)
 
 

@@ -9,7 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
-from ._common import ANSWER_FORMATS, add_format_argument, add_model_arguments, open_classifier, text_of
+from ._common import (
+    ANSWER_FORMATS,
+    add_decoding_arguments,
+    add_format_argument,
+    add_model_arguments,
+    open_classifier,
+    text_of,
+)
 from .inputs import Unreadable, expand
 from .program import complain, printable
 from .progress import Progress
@@ -35,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", metavar="FILE|FOLDER", help="photos, folders (recursively), - for stdin")
     add_format_argument(parser, ANSWER_FORMATS)
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="photos a run (default: 16)")
-    parser.add_argument("--isolate", action="store_true", help="decode in processes of their own, with a deadline")
+    add_decoding_arguments(parser)
     add_model_arguments(parser)
 
 

@@ -1,0 +1,1 @@
+"""Mutated photos, manifests and model files: each is answered or refused, within the limits, and nothing else."""
