@@ -49,7 +49,9 @@ def check_threads(threads: object) -> int | None:
     return None if threads is None else check_count("threads", threads, max(64, os.cpu_count() or 1))
 
 
-def check_arguments(model: object, device: object, providers: object, operating_point: object, limits: object) -> None:
+def check_arguments(
+    model: object, device: object, providers: object, operating_point: object, *, limits: object, isolate: object
+) -> None:
     """Hold the arguments of `Classifier` to their types; whether there is such a device is seen where it is opened.
 
     Raises:
@@ -66,3 +68,5 @@ def check_arguments(model: object, device: object, providers: object, operating_
         raise UsageError(f"providers {providers!r}: must hold nothing but names, 'CPUExecutionProvider' for instance")
     if not isinstance(limits, Limits):
         raise UsageError(f"limits {limits!r}: must be a Limits, Limits(pixels=50_000_000) for instance")
+    if not isinstance(isolate, bool):
+        raise UsageError(f"isolate {isolate!r}: must be True or False")

@@ -73,15 +73,15 @@ class Classifier:
         limits: Limits = DEFAULT_LIMITS,
         isolate: bool = False,
     ) -> None:
-        check_arguments(model, device, providers, operating_point, limits)
+        check_arguments(model, device, providers, operating_point, limits=limits, isolate=isolate)
         threads = check_threads(threads)
         file = load(model, sha256)
         self._arguments = Arguments(
-            _absolute(model, file), device, providers, threads, operating_point, sha256, limits, bool(isolate)
+            _absolute(model, file), device, providers, threads, operating_point, sha256, limits, isolate
         )
         self._open_engine: Engine | None = Engine(file, device, providers, threads)
         self._point = self.manifest.operating_point(operating_point)
-        self._pipeline = InputPipeline(self.manifest, limits, isolate=self._arguments.isolate)
+        self._pipeline = InputPipeline(self.manifest, limits, isolate=isolate)
 
     @property
     def manifest(self) -> Manifest:

@@ -25,7 +25,6 @@ from . import orientation as exif
 from .colour import is_wide_gamut
 from .formats import FORMATS, read_header
 from .header import Header, LimitError, UnknownFormatError
-from .jpeg import ends_grey
 from .loading import OutOfDataError, load
 from .orientation import Box
 from .samples import to_rgb
@@ -214,15 +213,22 @@ def _from_bytes(data: bytes, name: str, min_size: tuple[int, int] | None, limits
 
 
 def _load(image: Image.Image, header: Header) -> float:
-    """Decode a picture and return the share of rows, at its bottom, for which the file has no data, 0 to 1."""
+    """Decode a picture and return the share of it for which the file has no data, 0 to 1."""
     try:
         load(image)
     except (OSError, OutOfDataError):
-        if header.lacking_rows and (lacking := header.lacking_rows()):
-            return lacking
+        if header.format == "PNG" and header.filled and (missing := header.filled()):
+            return missing
         raise
-    is_checked = header.filled_rows and (header.format != "JPEG" or ends_grey(image))
-    return header.filled_rows() if header.filled_rows and is_checked else 0.0
+    return header.filled() if header.filled and _ends_in(image, header.filling) else 0.0
+
+
+def _ends_in(image: Image.Image, filling: bytes) -> bool:
+    """Say whether the last pixels are of that byte alone."""
+    width, height = image.size
+    count = min(8, width)
+    corner = image.resize((count, 1), Image.Resampling.NEAREST, (width - count, height - 1, width, height))
+    return not filling or not corner.tobytes().strip(filling)
 
 
 def _cost(header: Header, turn: int) -> float:

@@ -44,9 +44,8 @@ class Header:
         primaries: Primaries by their number in ITU-T H.273, where the file names them.
         missing: Share of the picture that the file is known to lack, 0 to 1.
         has_end: Whether the picture's end is marked, in a format that can do without.
-        filled_rows: Share of rows, 0 to 1, that the decoder made up for want of data; None where it cannot.
-        lacking_rows: Share of rows, 0 to 1, that data lack which end properly but too early, 0 of others; None where
-            that cannot be.
+        filled: Share of the picture, 0 to 1, that the decoder fills for want of data; None where it does not do that.
+        filling: Byte that it fills it with; empty where that is not known.
         samples: Meaning of samples of one channel; None where Pillow's mode says it.
     """
 
@@ -61,8 +60,8 @@ class Header:
     primaries: int | None = None
     missing: float = 0.0
     has_end: bool = True
-    filled_rows: Callable[[], float] | None = None
-    lacking_rows: Callable[[], float] | None = None
+    filled: Callable[[], float] | None = None
+    filling: bytes = b""
     samples: Samples | None = None
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops
+from PIL import ImageChops
 from PIL.JpegImagePlugin import JpegImageFile
 
 from .header import Header, LimitError, check_parts, joined, parts_file
@@ -99,7 +99,8 @@ def read_jpeg(data: bytes) -> Header:
         icc=front.icc,
         missing=_missing_coefficients(scans, frame),
         has_end=data.rfind(END, start) > 0,
-        filled_rows=(lambda: _filled_rows(open_whole(), open_without_end())) if single else None,
+        filled=(lambda: _filled_rows(open_whole(), open_without_end())) if single else None,
+        filling=b"" if len(frame.factors) > 3 else b"\x80",
     )
 
 
@@ -228,11 +229,3 @@ def _filled_rows(whole: JpegImageFile, without_end: JpegImageFile) -> float:
             load(image)
     changed = ImageChops.difference(whole, without_end).getbbox()
     return (whole.height - changed[1]) / whole.height if changed else 0.0
-
-
-def ends_grey(image: Image.Image) -> bool:
-    """Say whether the last pixels are what libjpeg lays where it has no data."""
-    width, height = image.size
-    count = min(8, width)
-    corner = image.resize((count, 1), Image.Resampling.NEAREST, (width - count, height - 1, width, height))
-    return image.mode == "CMYK" or not corner.tobytes().strip(b"\x80")

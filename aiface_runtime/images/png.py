@@ -13,6 +13,7 @@ from .header import MAX_METADATA, Header, check_parts, parts_file
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _IEND = b"\0\0\0\0IEND\xaeB`\x82"
 _XMP_KEYWORD, _EXIF_KEYWORD = b"XML:com.adobe.xmp", b"Raw profile type exif"  # the latter is ImageMagick's
 
@@ -58,22 +59,23 @@ def read_png(data: bytes) -> Header:
         xmp=_text(texts.get(_XMP_KEYWORD, b"")),
         icc=_inflate(icc),
         primaries=cicp[0] if cicp else None,
-        lacking_rows=lambda: _lacking_rows(parts, size, depth * _CHANNELS[colours]),
+        filled=lambda: _filled(parts, size, depth * _CHANNELS[colours]),
+        filling=b"" if view[28] else b"\0",  # of an interlaced one it is other pixels that are missing
     )
 
 
-def _lacking_rows(parts: Sequence[memoryview], size: tuple[int, int], bits: int) -> float:
-    """Return the share of rows that the picture's data end without, 0 where they do not end or are interlaced."""
-    if parts[1][20]:
-        return 0.0
+def _filled(parts: Sequence[memoryview], size: tuple[int, int], bits: int) -> float:
+    """Return the share of the picture that its data end without, properly but too early; 0 where they do not end."""
     decompressor, count, rest = zlib.decompressobj(), 0, b""
     for part in parts:
         rest += part[8:-4] if bytes(part[4:8]) == b"IDAT" else b""
         while rest and not decompressor.eof:
             count += len(decompressor.decompress(rest, 2**20))
             rest = decompressor.unconsumed_tail
-    rows = count // (1 + -(-size[0] * bits // 8))
-    return max(0.0, 1 - rows / size[1]) if decompressor.eof else 0.0
+    passes = _ADAM7 if parts[1][20] else ((0, 0, 1, 1),)
+    across_down = [(-(-(size[0] - left) // across), -(-(size[1] - top) // down)) for left, top, across, down in passes]
+    whole = sum(height * (1 + -(-width * bits // 8)) for width, height in across_down if width > 0 and height > 0)
+    return max(0.0, 1 - count / whole) if decompressor.eof else 0.0
 
 
 def _cost(depth: int, colours: int, *, is_transparent: bool) -> float:

@@ -101,12 +101,12 @@ def read_tiff(data: bytes) -> Header:
         exif=_as_exif(directory.order, orientation) if orientation else b"",
         xmp=directory.entries.get(_XMP, (0, 0, b""))[2],
         icc=directory.entries.get(_ICC, (0, 0, b""))[2],
-        filled_rows=(lambda: _filled_rows(data, directory)) if compression == _JPEG else None,
+        filled=(lambda: _filled(data, directory)) if compression == _JPEG else None,
         samples=samples,
     )
 
 
-def _filled_rows(data: bytes, directory: _Directory) -> float:
+def _filled(data: bytes, directory: _Directory) -> float:
     """Return the share of the picture, 0 to 1, for which its strips or tiles, which are JPEGs each, have no data."""
     tags = (_TILES, _TILE_BYTES) if _TILES in directory.entries else (_STRIPS, _STRIP_BYTES)
     tables = directory.entries.get(_JPEG_TABLES, (0, 0, b""))[2].removesuffix(END)
@@ -114,7 +114,7 @@ def _filled_rows(data: bytes, directory: _Directory) -> float:
     for start, length in zip(*map(directory.integers, tags), strict=True):
         part = data[start : start + length]
         header = read_jpeg(tables + part[2:] if tables else part)
-        shares.append(max(header.missing, header.filled_rows() if header.filled_rows else 0.0))
+        shares.append(max(header.missing, header.filled() if header.filled else 0.0))
     return sum(shares) / len(shares)
 
 

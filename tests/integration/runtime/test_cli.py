@@ -164,6 +164,25 @@ def test_bench_measures_files_and_batches() -> None:
     assert aiface("bench", "--rounds", "0").returncode == 2
 
 
+def test_limits_and_hash_of_the_model(inputs: Path) -> None:
+    photo = str(inputs / "good.jpg")
+    for limit in ("bytes=1,000", "scaled_pixels=999"):
+        done = aiface("predict", photo, "--limit", limit, "--format", "jsonl")
+        assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (1, "too_large")
+    assert aiface("predict", photo, "--limit", "bytes=9000000", "--limit", "seconds=2.5", "--isolate").returncode == 0
+    for wrong in ("pixel=1", "pixels", "pixels=0", "pixels=many", "seconds=nan"):
+        assert "is not NAME=N" in aiface("predict", photo, "--limit", wrong).stderr
+    done = aiface("predict", photo, "--sha256", 64 * "0")
+    assert (done.returncode, "its SHA-256 is" in done.stderr) == (3, True)
+
+
+def test_an_onnxruntime_that_was_imported_first_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    program = "import onnxruntime, sys; from aiface_runtime.cli import main; sys.exit(main(['doctor']))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "telemetry: may be on: onnxruntime was imported before aiface" in done.stdout
+
+
 def test_doctor() -> None:
     done = aiface("doctor", "--format", "json")
     assert done.returncode == 0
@@ -171,6 +190,9 @@ def test_doctor() -> None:
     assert report["devices"]["cpu"].startswith("answers")
     assert report["onnxruntime"]["distributions"]
     assert report["threads"]["chosen"] >= 1
+    assert {"JPEG", "PNG", "WebP"} <= set(report["photos"]["formats"])
+    assert report["photos"]["pixels"] == "30,000,000"
+    assert report["onnxruntime"]["telemetry"] == "off"
     assert report["cpu"]["flags"]
     assert "cpu: answers" in aiface("doctor").stdout
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -13,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageFile
 
-from aiface_runtime import errors
+from aiface_runtime import Classifier, Verdict, errors
 from aiface_runtime.images import decode, load_rgb
 from aiface_runtime.prediction import PhotoWarning
-from tests.corpus.bombs import chunk, encoded
+from tests.corpus.bombs import chunk, encoded, png
 
 TRUNCATED, BROKEN_EXIF = PhotoWarning.TRUNCATED, PhotoWarning.BROKEN_EXIF
 
@@ -148,6 +149,70 @@ def test_a_png_is_whole_whatever_its_ancillary_chunks_are(photo: Image.Image) ->
         load_rgb(bytes(header))
     with pytest.raises(errors.ImageDecodeError, match="cut short"):
         load_rgb(whole[: len(whole) // 2])
+
+
+def test_png_data_that_end_properly_but_too_early(photo: Image.Image) -> None:
+    """200 rows of the photo, and a header that says more: other programs show what there is."""
+    black = Image.new("RGB", photo.size)
+    for image in (photo, photo.convert("L"), photo.convert("RGBA"), photo.quantize(16)):
+        few, whole = encoded(image.crop((0, 0, 403, 200)), "PNG"), encoded(image, "PNG")
+        short = whole[:33] + few[33:]
+        decoded = decode(short)
+        assert decoded.warnings == (TRUNCATED,)
+        assert decoded.missing == pytest.approx(307 / 507, abs=0.01)
+        np.testing.assert_array_equal(decoded.pixels[:200], load_rgb(image)[:200])
+    for whole in (encoded(black, "PNG"), png(403, 507, 8, 2, interlace=1), png(403, 507, 1, 0), png(7, 3, 16, 6)):
+        assert decode(whole).missing == 0.0
+    interlaced = png(403, 507, 8, 2, interlace=1)
+    assert decode(interlaced[:33] + png(403, 200, 8, 2)[33:]).missing == pytest.approx(307 / 507, abs=0.01)
+    with Classifier(device="cpu") as classifier:
+        assert classifier.predict(short).verdict is Verdict.UNCERTAIN
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_what_is_missing_of_the_jpegs_in_a_tiff(end: bytes, photo: Image.Image) -> None:
+    whole = encoded(photo, "TIFF", compression="jpeg")
+    assert decode(whole).warnings == ()
+    with Image.open(io.BytesIO(whole)) as image:
+        strips = list(zip(image.tag_v2[273], image.tag_v2[279], strict=True))  # type: ignore[attr-defined]
+    cut = bytearray(whole)
+    for start, length in strips[len(strips) // 2 :]:
+        kept = length // 20
+        cut[start + kept : start + length] = end.ljust(length - kept, b"\0")
+    decoded = decode(bytes(cut))
+    assert decoded.warnings == (TRUNCATED,)
+    assert decoded.missing == pytest.approx(0.5, abs=0.1)
+
+
+def test_heic_is_decoded_with_its_extra_and_named_without(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic")
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(photo).save(buffer, quality=95)
+    decoded = decode(buffer.getvalue())
+    assert np.abs(decoded.pixels.astype(int) - np.asarray(photo)).mean() < 5
+    with pytest.raises(errors.ImageDecodeError):
+        decode(buffer.getvalue()[: len(buffer.getvalue()) // 2])
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(errors.ImageDecodeError, match=r"HEIC needs its extra: pip install \"aiface\[heic\]\""):
+        decode(buffer.getvalue())
+
+
+def test_a_scale_or_a_frame_that_the_application_chose_is_kept(photo: Image.Image) -> None:
+    lazy = Image.open(io.BytesIO(encoded(photo.resize((1612, 2028)), "JPEG")))
+    lazy.draft("L", (400, 500))
+    assert load_rgb(lazy).shape == (507, 403, 3)
+    frames = Image.open(io.BytesIO(encoded(photo, "TIFF", save_all=True, append_images=[photo.rotate(180)])))
+    frames.seek(1)
+    np.testing.assert_array_equal(load_rgb(frames), np.asarray(photo.rotate(180)))
+
+
+def test_numpy_s_settings_change_nothing() -> None:
+    samples = np.full((64, 64), np.nan, np.float32)
+    samples[:, :32] = np.linspace(1e-40, 1, 32)
+    data = encoded(Image.fromarray(samples), "TIFF")
+    expected = load_rgb(data)
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(load_rgb(data), expected)
 
 
 def test_a_transparent_grey_of_16_bits(photo: Image.Image) -> None:

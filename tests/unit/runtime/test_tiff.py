@@ -82,9 +82,20 @@ def test_right_pixels_or_an_error(kind: str, photometric: str, extra: str | None
     assert answered or (photometric, kind) not in READ or extra
 
 
-def grey(bits: int, sample_format: int, body: bytes, photometric: int = 1, order: str = "<") -> bytes:
+def grey(
+    bits: int, sample_format: int, body: bytes, photometric: int = 1, order: str = "<", *, compression: int = 1
+) -> bytes:
     """Return an uncompressed TIFF of one channel and 40 rows of 60 pixels."""
-    values = {256: WIDTH, 257: HEIGHT, 258: bits, 259: 1, 262: photometric, 277: 1, 278: HEIGHT, 339: sample_format}
+    values = {
+        256: WIDTH,
+        257: HEIGHT,
+        258: bits,
+        259: compression,
+        262: photometric,
+        277: 1,
+        278: HEIGHT,
+        339: sample_format,
+    }
     entries = {tag: (3, [value]) for tag, value in values.items()}
     return tiff(entries | {273: (4, [8]), 279: (4, [len(body)])}, body, order)
 
@@ -111,6 +122,13 @@ def test_floats_of_every_common_range(highest: float, white: float, photometric:
 def test_floats_of_no_common_range_are_an_error(highest: float) -> None:
     with pytest.raises(ImageDecodeError, match="float samples up to"):
         load_rgb(grey(32, 3, (RAMP * highest).astype("<f4").tobytes()))
+
+
+@pytest.mark.parametrize("compression", [2, 3, 4, 6, 34676, 34925, 50001])
+def test_compressions_whose_decoders_make_up_or_take_too_much_are_refused(compression: int) -> None:
+    data = grey(8, 1, bytes(WIDTH * HEIGHT), compression=compression)
+    with pytest.raises(ImageDecodeError, match=f"compression {compression} is not read"):
+        load_rgb(data)
 
 
 def test_big_tiff_and_tiles_are_read() -> None:
