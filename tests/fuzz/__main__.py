@@ -60,16 +60,16 @@ def _logged(log: Path | None, seed: int) -> dict[int, dict[str, Any]]:
 def _block(seed: int, first: int, last: int) -> dict[str, Any]:
     """Try a block; where a process dies, the input that it had in hand is a finding, and another goes on behind it."""
     started, counts, findings, start = time.monotonic(), Counter[str](), list[dict[str, Any]](), first
-    with tempfile.NamedTemporaryFile() as place:
+    with tempfile.NamedTemporaryFile() as progress:
         while start < last:
-            command = [sys.executable, "-m", "tests.fuzz.worker", *map(str, (seed, start, last)), place.name]
+            command = [sys.executable, "-m", "tests.fuzz.worker", *map(str, (seed, start, last)), progress.name]
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
             records = [json.loads(line) for line in done.stdout.splitlines()]
             findings += [record for record in records if "finding" in record]
             counts.update(next((record["counts"] for record in records if "counts" in record), {}))
             start = last
             if done.returncode:
-                number = int(Path(place.name).read_text() or -1)
+                number = int(Path(progress.name).read_text() or -1)
                 findings.append({"finding": number, "problem": f"the process died ({done.returncode})"})
                 if number < 0:
                     break

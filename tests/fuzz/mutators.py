@@ -17,7 +17,7 @@ _JUNK: tuple[Any, ...] = (
 
 
 def mutated(data: bytes, other: bytes, chance: random.Random) -> bytes:
-    """Change a file in one to six places; the checksums of a PNG are mostly made right again."""
+    """Change a file by one to six mutations; the checksums of a PNG are mostly made right again."""
     changed = bytearray(data)
     for _ in range(chance.choice((1, 1, 1, 2, 3, 6))):
         mutate = chance.choice((_flip, _number, _number, _number, _cut, _insert, _repeat, _splice, _truncate))
@@ -26,8 +26,8 @@ def mutated(data: bytes, other: bytes, chance: random.Random) -> bytes:
     return _with_checksums(bytes(changed)) if is_png and chance.random() < 0.8 else bytes(changed)
 
 
-def _place(data: bytearray, chance: random.Random) -> int:
-    """Choose a place: mostly where headers and directories are."""
+def _index(data: bytearray, chance: random.Random) -> int:
+    """Choose an index: mostly where headers and directories are."""
     size = len(data) or 1
     near = chance.random()
     if near < 0.5:
@@ -37,34 +37,34 @@ def _place(data: bytearray, chance: random.Random) -> int:
 
 def _flip(data: bytearray, _: bytes, chance: random.Random) -> None:
     if data:
-        data[_place(data, chance)] ^= 1 << chance.randrange(8)
+        data[_index(data, chance)] ^= 1 << chance.randrange(8)
 
 
 def _number(data: bytearray, _: bytes, chance: random.Random) -> None:
-    layout, place = chance.choice(_LAYOUTS), _place(data, chance)
+    layout, index = chance.choice(_LAYOUTS), _index(data, chance)
     size = struct.calcsize(layout)
-    data[place : place + size] = struct.pack(layout, chance.choice(_NUMBERS) % 256**size)
+    data[index : index + size] = struct.pack(layout, chance.choice(_NUMBERS) % 256**size)
 
 
 def _cut(data: bytearray, _: bytes, chance: random.Random) -> None:
-    place = _place(data, chance)
-    del data[place : place + chance.choice((1, 2, 4, 12, 64))]
+    index = _index(data, chance)
+    del data[index : index + chance.choice((1, 2, 4, 12, 64))]
 
 
 def _insert(data: bytearray, _: bytes, chance: random.Random) -> None:
-    place = _place(data, chance)
-    data[place:place] = chance.choice((b"\0", b"\xff", b"\xff" * 40, bytes(40), chance.randbytes(8)))
+    index = _index(data, chance)
+    data[index:index] = chance.choice((b"\0", b"\xff", b"\xff" * 40, bytes(40), chance.randbytes(8)))
 
 
 def _repeat(data: bytearray, _: bytes, chance: random.Random) -> None:
-    place = _place(data, chance)
-    part = data[place : place + chance.choice((1, 4, 12, 100, 2000))]
-    data[place:place] = part * chance.choice((1, 2, 30, 300))
+    index = _index(data, chance)
+    part = data[index : index + chance.choice((1, 4, 12, 100, 2000))]
+    data[index:index] = part * chance.choice((1, 2, 30, 300))
 
 
 def _splice(data: bytearray, other: bytes, chance: random.Random) -> None:
-    place, start = _place(data, chance), chance.randrange(len(other))
-    data[place : place + chance.choice((0, 8, 100))] = other[start : start + chance.choice((4, 50, 1000))]
+    index, start = _index(data, chance), chance.randrange(len(other))
+    data[index : index + chance.choice((0, 8, 100))] = other[start : start + chance.choice((4, 50, 1000))]
 
 
 def _truncate(data: bytearray, _: bytes, chance: random.Random) -> None:

@@ -92,7 +92,7 @@ def outcome(name: str, act: Callable[[], object]) -> str:
 def main() -> None:
     """Try the inputs from the first number up to the last, which is not tried."""
     seed, first, last = map(int, sys.argv[1:4])
-    place = os.open(sys.argv[4], os.O_WRONLY)
+    progress = os.open(sys.argv[4], os.O_WRONLY)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     counts: Counter[str] = Counter()
@@ -100,7 +100,7 @@ def main() -> None:
         good = seeds.photos()[0][1]
         expected, rest = classifier.predict(good).p_ai, _peak_mb()
         for number in range(first, last):
-            os.pwrite(place, str(number).ljust(20).encode(), 0)
+            os.pwrite(progress, str(number).ljust(20).encode(), 0)
             signal.setitimer(signal.ITIMER_PROF, _DEADLINE)
             if found := _finding(number, seed, rest, counts):
                 _write({"finding": number, **found})
