@@ -6,6 +6,7 @@ The bundled one with its own weights; Swin-tiny and the reference ResNet with ra
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -15,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from PIL import Image
 
 from aiface_runtime.catalog import resolve
 
@@ -47,37 +47,31 @@ def _bundled_checkpoint(folder: Path) -> None:
 def save_bundled(folder: Path) -> Path:
     """Write the bundled file's weights as a transformers folder.
 
-    The export multiplied batch normalisation into them, so the checkpoint's own does nothing.
+    The export multiplied batch normalisation into them, so the checkpoint's own only adds.
     """
     import torch
-    from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, MobileNetV2ImageProcessor
 
-    from aiface_export.graph.evidence import PREFIX
+    from aiface_export.networks import EfficientNetLiteConfig, EfficientNetLiteForImageClassification
+    from aiface_training.distillation.lite import processor
 
-    graph = onnx.load(resolve(None)).graph
-    weights = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
-    nodes = [node for node in graph.node if node.op_type in ("Conv", "Gemm") and not node.name.startswith(PREFIX)]
+    stored = {
+        tensor.name.removeprefix("net/").removesuffix("/fp16"): torch.from_numpy(
+            onnx.numpy_helper.to_array(tensor).copy()
+        )
+        for tensor in onnx.load(resolve(None)).graph.initializer
+    }
     labels: dict[str, Any] = {"id2label": {0: "real", 1: "ai"}, "label2id": {"real": 0, "ai": 1}}
-    config = MobileNetV2Config(
-        first_layer_is_expansion=False, finegrained_output=True, tf_padding=False, layer_norm_eps=0.0, **labels
+    network = EfficientNetLiteForImageClassification(
+        EfficientNetLiteConfig(has_face_head="face_head.weight" in stored, **labels)
     )
-    model = MobileNetV2ForImageClassification(config)
-    convolutions = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)]
-    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    with torch.no_grad():
-        for node, convolution, norm in zip(nodes[:-1], convolutions, norms, strict=True):
-            convolution.weight.copy_(weights[node.input[1]])
-            norm.bias.copy_(weights[node.input[2]])
-        model.classifier.weight.copy_(weights[nodes[-1].input[1]])
-        model.classifier.bias.copy_(weights[nodes[-1].input[2]])
-    model.save_pretrained(folder)
-    MobileNetV2ImageProcessor(
-        size={"shortest_edge": 224},
-        crop_size={"height": 224, "width": 224},
-        resample=Image.Resampling.BICUBIC,
-        image_mean=[0.485, 0.456, 0.406],
-        image_std=[0.229, 0.224, 0.225],
-    ).save_pretrained(folder)
+    for name, norm in network.named_modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):  # follows the convolution in its block, whose name ends in 0
+            stored[f"{name}.bias"] = stored[f"{name[:-1]}0.weight_bias"]
+            norm.running_var.fill_(1.0 - norm.eps)
+    parameters = {name: stored.get(name, value) for name, value in network.state_dict().items()}
+    network.load_state_dict(parameters)
+    network.save_pretrained(folder)
+    processor(network.config.image_size).save_pretrained(folder)
     return folder
 
 
@@ -91,6 +85,17 @@ def _swin_checkpoint(folder: Path) -> None:
         from aiface_export.testing.random_checkpoints import save_family
 
         save_family("swin", folder / CHECKPOINT)
+
+
+def _bundled_float_graph(folder: Path) -> None:
+    """Write a graph by PyTorch, since optimum refuses the network: float pixels in, logits out."""
+    if not (folder / FLOAT).exists():
+        from aiface_export.sources import open_source
+
+        (folder / FLOAT).parent.mkdir(exist_ok=True)
+        with redirect_stdout(io.StringIO()):
+            onnx.save(open_source(str(folder / CHECKPOINT)).exporters()["torch.onnx dynamo"](), folder / FLOAT)
+        shutil.copy(folder / CHECKPOINT / "config.json", (folder / FLOAT).parent)
 
 
 def _float_graph(folder: Path) -> None:
@@ -140,7 +145,7 @@ def _export(arguments: list[str]) -> None:
 
 
 _STEPS: Mapping[str, tuple[Callable[[Path], None], ...]] = {
-    "bundled": (_bundled_checkpoint, _bundled_file, _float_graph),
+    "bundled": (_bundled_checkpoint, _bundled_file, _bundled_float_graph),
     "swin_tiny": (_swin_checkpoint, _exported_file, _float_graph),
     "reference_resnet": (_reference_keras, _reference_file, _reference_lite),
 }

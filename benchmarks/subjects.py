@@ -91,6 +91,8 @@ class TransformersPipeline(Subject):
         from transformers import pipeline
         from transformers.utils import logging
 
+        from aiface_export import networks  # noqa: F401 which transformers' Auto classes then know
+
         logging.set_verbosity_error()
         if threads:
             torch.set_num_threads(threads)

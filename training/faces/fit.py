@@ -1,7 +1,8 @@
 """A checkpoint with a face head → the same, its face head fitted.
 
-Only the head learns: a logistic regression of a cell's features on the share of it that a face covers. The network's
-answers stay what they were.
+Only the head learns: a linear discriminant of the features of cells that a face covers and of cells without one.
+Pictures without a face are few, and shrinking the covariance keeps what is learned of them from being theirs alone.
+The network's answers stay what they were.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
 from torch import nn
-from torch.nn import functional
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from aiface_evaluation.dataset import Sample, read_samples
 from aiface_evaluation.errors import DataError
@@ -28,12 +31,17 @@ from aiface_runtime.images import PHOTO_SUFFIXES
 
 from ..checkpoint import from_checkpoint, has_bfloat16
 from ..pixels import normaliser
-from .pictures import Boxes, Cuts, Picture, Wholes, draw_cuts, read_boxes
+from .pictures import Boxes, Cuts, Example, Mosaics, Picture, Wholes, draw_cuts, read_boxes
 
 _PER_SOURCE = 20  # train photos; of each source all look alike
 _PHOTO_CUTS, _EMPTY_CUTS = 1, 24  # random cuts of a photo, and of a picture without a face
-_BATCH, _STEPS, _LEARNING_RATE, _WEIGHT_DECAY = 64, 1200, 3e-3, 1e-2
-_LOST = 0.003  # share of val photos whose face may be missed
+_EVERY = 3  # of these val photos one is used to scale the head
+_MOSAICS = 600  # pictures of several photos, since else all faces are large and alone
+_FACE_FROM, _EMPTY_TO = 0.6, 0.05  # share of a cell that a face covers; cells between the two are left out
+_CELLS = 8000  # of a kind, of cuts of a kind
+_SHRINKAGE = 0.5
+_BATCH = 64
+_LOST = 0.006  # share of val photos whose face may be missed
 _CELL_FROM = 0.5
 _SMALL_BELOW = 0.03  # of the input's cells: a face less than about a sixth as wide as what the network sees
 
@@ -85,9 +93,14 @@ def fit_face_head(
         raise DataError(f"{data}, {no_face}: photos with a box in train and val and pictures without a face are needed")
     view = _Viewer(network, normaliser(processor), processor.crop_size["height"], progress)
     rng = np.random.default_rng(0)
-    cuts = [(photos, draw_cuts(photos, _PHOTO_CUTS, rng)), (empty, draw_cuts(empty, _EMPTY_CUTS, rng))]
-    parts = [view.cells(Cuts(pictures, each, view.size, view.grid)) for pictures, each in cuts]
-    _fit(face_head(network), parts, rng)
+    shown = [
+        Cuts(photos, draw_cuts(photos, _PHOTO_CUTS, rng), view.size, view.grid),
+        Mosaics(photos, _MOSAICS, view.size, view.grid),
+        Cuts(empty, draw_cuts(empty, _EMPTY_CUTS, rng), view.size, view.grid),
+        Cuts(val, draw_cuts(val, 0, rng)[::_EVERY], view.size, view.grid),
+    ]
+    *parts, unseen = (view.cells(each) for each in shown)
+    _set(face_head(network), _scaled(_discriminant(parts, rng), [unseen, parts[-1]], rng))
     present = view.probabilities(Wholes(val, view.size))
     thresholds = FaceThresholds(
         present_from=round(float(np.quantile(present, _LOST)), 4),
@@ -143,7 +156,7 @@ class _Viewer:
         with torch.inference_mode():
             self.grid = network.cells(torch.zeros(1, 3, size, size)).shape[-1]
 
-    def cells(self, cuts: Cuts) -> _Cells:
+    def cells(self, cuts: Dataset[Example]) -> _Cells:
         """Return what the face head sees of cuts, and what it is to say."""
         features, shares = [], []
         for pixels, covered in self._progress(DataLoader(cuts, batch_size=_BATCH, num_workers=1)):
@@ -174,24 +187,46 @@ def face_head(network: OwnNetwork) -> nn.Conv2d:
     return network.face_head
 
 
-def _fit(head: nn.Conv2d, parts: Sequence[_Cells], rng: np.random.Generator) -> None:
-    """Fit the head; each batch has as many cuts of either part."""
-    sample = torch.cat([part.features[:: max(1, len(part.features) // 500)].float() for part in parts])
-    mean = sample.mean(dim=(0, 2, 3), keepdim=True)
-    deviation = sample.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-3)
-    fitted = nn.Conv2d(head.in_channels, 1, 1)
-    nn.init.zeros_(fitted.weight)
-    optimizer = torch.optim.AdamW(fitted.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS)
-    for _ in range(_STEPS):
-        drawn = [torch.from_numpy(rng.choice(len(part.features), _BATCH // 2)) for part in parts]
-        features = torch.cat([part.features[rows] for part, rows in zip(parts, drawn, strict=True)]).float()
-        shares = torch.cat([part.covered[rows] for part, rows in zip(parts, drawn, strict=True)])
-        logits = fitted((features - mean) / deviation)[:, 0]
-        optimizer.zero_grad()
-        functional.binary_cross_entropy_with_logits(logits, shares).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        rates.step()
-    parameters = fitted.state_dict()
-    weight = parameters["weight"] / deviation
-    head.load_state_dict({"weight": weight, "bias": parameters["bias"] - (weight * mean).sum()})
+class _Linear(NamedTuple):
+    """A linear function of a cell's features: `weight · features + constant`."""
+
+    weight: NDArray[np.float64]
+    constant: float
+
+
+def _discriminant(parts: Sequence[_Cells], rng: np.random.Generator) -> _Linear:
+    """Return the linear discriminant of cells that a face covers and of cells without one."""
+    features, faces = _draw(parts, rng)
+    deviation = features.std(axis=0).clip(1e-3)
+    fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=_SHRINKAGE, priors=[0.5, 0.5])
+    fitted.fit(features / deviation, faces)
+    return _Linear(fitted.coef_[0] / deviation, float(fitted.intercept_[0]))
+
+
+def _scaled(linear: _Linear, parts: Sequence[_Cells], rng: np.random.Generator) -> _Linear:
+    """Scale and shift a discriminant to the logit of the chance that a face covers a cell (Platt scaling).
+
+    Its own scale is too large for photos that it was not fitted on.
+    """
+    features, faces = _draw(parts, rng)
+    margins = features @ linear.weight + linear.constant
+    fitted = LogisticRegression(class_weight="balanced").fit(margins[:, None], faces)
+    slope = float(fitted.coef_[0, 0])
+    return _Linear(slope * linear.weight, slope * linear.constant + float(fitted.intercept_[0]))
+
+
+def _set(head: nn.Conv2d, linear: _Linear) -> None:
+    weight = torch.from_numpy(linear.weight).reshape(1, -1, 1, 1)
+    head.load_state_dict({"weight": weight, "bias": torch.tensor([linear.constant])})
+
+
+def _draw(parts: Sequence[_Cells], rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Draw cells of each part, `[N, features]`, that a face covers or that have none, and say which they are, `[N]`."""
+    features, faces = [], []
+    for part in parts:
+        for has_face in (True, False):
+            cells = torch.nonzero(part.covered >= _FACE_FROM if has_face else part.covered <= _EMPTY_TO)
+            picture, row, column = cells[rng.permutation(len(cells))[:_CELLS]].T
+            features.append(part.features[picture, :, row, column].float().numpy())
+            faces.append(np.full(len(picture), has_face))
+    return np.concatenate(features), np.concatenate(faces)

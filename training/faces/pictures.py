@@ -1,7 +1,7 @@
 """What a face head learns from: cuts of pictures, and which of their cells a face covers.
 
-Photos with a known face give whole views and random cuts, many of which show no more than the background; pictures
-without a face give further cuts of nothing.
+Photos with a known face give whole views, random cuts, many of which show no more than the background, and mosaics with
+several small faces; pictures without a face give further cuts of nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -128,6 +129,47 @@ class Cuts(Dataset[Example]):
         if cut.mirrored:
             pixels, shares = pixels[:, ::-1], shares[:, ::-1]
         return Example(np.array(pixels), np.array(shares))  # copies, which are writable and contiguous
+
+
+class Mosaics(Dataset[Example]):
+    """Squares of several pictures side by side, two or three in each direction, the same at every run.
+
+    Args:
+        pictures: The pictures.
+        count: Number of mosaics.
+        size: Side of the network's input, in pixels.
+        grid: Number of cells a side.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], count: int, size: int, grid: int) -> None:
+        self._pictures, self._count, self._size, self._grid = pictures, count, size, grid
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Example:
+        rng = np.random.default_rng([1, index])
+        edges = np.linspace(0, self._size, int(rng.integers(2, 4)) + 1).astype(int).tolist()
+        canvas, boxes = Image.new("RGB", (self._size, self._size)), [np.empty((0, 4))]
+        for top, bottom in pairwise(edges):
+            for left, right in pairwise(edges):
+                picture = self._pictures[int(rng.integers(len(self._pictures)))]
+                boxes.append(_paste(picture, canvas, (left, top, right, bottom)))
+        shares = coverage(np.concatenate(boxes) * (self._grid / self._size), self._grid)
+        return Example(np.array(canvas), shares)
+
+
+def _paste(picture: Picture, canvas: Image.Image, area: tuple[int, int, int, int]) -> Boxes:
+    """Paste the central square of a picture, and return its faces in pixels of the canvas."""
+    left, top, right, bottom = area
+    photo = Image.fromarray(load_rgb(picture.path))
+    side = min(photo.size)
+    x, y = (photo.width - side) / 2, (photo.height - side) / 2
+    square = photo.resize((right - left, bottom - top), Image.Resampling.BICUBIC, (x, y, x + side, y + side))
+    canvas.paste(square, (left, top))
+    boxes = np.clip(picture.boxes - [x, y, x, y], 0, side)
+    placed: Boxes = boxes * ((right - left) / side) + [left, top, left, top]
+    return placed
 
 
 class Wholes(Dataset[NDArray[np.uint8]]):

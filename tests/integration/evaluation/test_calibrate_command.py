@@ -22,7 +22,7 @@ from aiface_runtime import Classifier
 from aiface_runtime.catalog import resolve
 from aiface_runtime.manifest import KEY, SCHEMA
 
-MODEL = "aiface-mobilenetv2"
+MODEL = "aiface-lite0"
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from aiface_evaluation.records.results import Evaluation
 from aiface_runtime import Classifier
 from tests.support.red_model import red_model
 
-BUNDLED = "aiface-mobilenetv2"
+BUNDLED = "aiface-lite0"
 
 
 @pytest.fixture

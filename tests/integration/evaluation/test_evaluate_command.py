@@ -19,7 +19,7 @@ from aiface_evaluation.tasks import task_names, task_sources
 from aiface_runtime import Classifier
 from aiface_training.cli import main as train
 
-MODEL = "aiface-mobilenetv2"
+MODEL = "aiface-lite0"
 
 
 def test_what_it_writes(painted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -125,15 +125,16 @@ def test_the_halves_are_all_pictures_once(
 def test_what_cannot_be_measured_is_one_line(
     extra: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    plain = red_model.red_model(tmp_path / "plain.onnx")
     (tmp_path / "manifest.csv").write_text("path,set,kind\na.jpg,crowd,x\n")
     for folder, output, code, says in (
-        (extra, "faces.json", 1, "aiface-mobilenetv2@3: has no face map"),
+        (extra, "faces.json", 1, "red@1: has no face map"),
         (tmp_path, "faces.json", 1, "set 'crowd' is none of noface, group"),
         (photos.parent / "none", "faces.json", 1, "manifest.csv: no such file"),
         (extra, "faces.txt", 2, "must end in .json"),
         (extra, "none/faces.json", 4, "cannot be written"),
     ):
-        words = ["faces", "aiface-mobilenetv2", "--noface", str(folder), "--photos", str(photos)]
+        words = ["faces", str(plain), "--noface", str(folder), "--photos", str(photos)]
         assert main([*words, "-o", str(tmp_path / output)]) == code
         captured = capsys.readouterr()
         assert (captured.out, len(captured.err.splitlines())) == ("", 1)

@@ -42,11 +42,11 @@ def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
 
 
 def test_both_commands_run_where_the_training_stack_cannot_be_imported(painted: Path, tmp_path: Path) -> None:
-    done = run(FORBIDDEN, "aiface-mobilenetv2", str(painted), "-o", str(tmp_path))
+    done = run(FORBIDDEN, "aiface-lite0", str(painted), "-o", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert "== val, clean" in done.stdout
     assert (tmp_path / "evaluation-roc.png").is_file()
-    done = run(FORBIDDEN, "calibrate", "aiface-mobilenetv2", str(painted), "-o", str(tmp_path / "new.onnx"))
+    done = run(FORBIDDEN, "calibrate", "aiface-lite0", str(painted), "-o", str(tmp_path / "new.onnx"))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "new.onnx").is_file()
 
@@ -64,7 +64,7 @@ def test_a_missing_package_says_what_to_install(
     command: tuple[str, ...], blocked: str, remedy: str, painted: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "new.onnx" if command else tmp_path
-    done = run((blocked,), *command, "aiface-mobilenetv2", str(painted), "-o", str(output))
+    done = run((blocked,), *command, "aiface-lite0", str(painted), "-o", str(output))
     assert done.returncode == 1
     assert remedy in done.stderr
     assert len(done.stderr.splitlines()) == 1

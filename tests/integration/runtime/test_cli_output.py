@@ -59,7 +59,7 @@ def test_the_other_programs_do_the_same(package: str) -> None:
 
 
 def test_evaluate_tells_a_full_disk_from_a_bad_photo(painted: Path) -> None:
-    done = shell(f"{python('aiface_evaluation')} aiface-mobilenetv2 $1 --split val >/dev/full", painted)
+    done = shell(f"{python('aiface_evaluation')} aiface-lite0 $1 --split val >/dev/full", painted)
     assert (done.returncode, len(done.stderr.splitlines())) == (4, 1), done.stderr
 
 

@@ -45,13 +45,13 @@ def aiface(*arguments: str | Path, site: Path | None = None) -> Done:
 
 
 def test_the_wheel_holds_the_model_its_card_and_licence(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert wheel.name == "aiface_large-3-py3-none-any.whl", "the version of the model's manifest"
+    assert wheel.name == "aiface_large-4-py3-none-any.whl", "the version of the model's manifest"
     with zipfile.ZipFile(wheel) as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
     assert held["aiface_large/aiface-large.onnx"] == resolve(None).read_bytes()
-    assert held["aiface_large/aiface-large.md"].decode().startswith("# aiface-mobilenetv2 3")
-    assert b"Apache License" in held["aiface_large-3.dist-info/licenses/LICENSE"]
-    metadata = held["aiface_large-3.dist-info/METADATA"].decode()
+    assert held["aiface_large/aiface-large.md"].decode().startswith("# aiface-lite0 4")
+    assert b"Apache License" in held["aiface_large-4.dist-info/licenses/LICENSE"]
+    metadata = held["aiface_large-4.dist-info/METADATA"].decode()
     assert "Name: aiface-large\n" in metadata
     assert "Requires-Dist: aiface>=" in metadata
     monkeypatch.setenv("SOURCE_DATE_EPOCH", SINCE)
@@ -67,7 +67,7 @@ def test_the_model_is_found_by_name(site: Path, portrait: Path) -> None:
     assert json.loads(done.stdout)["p_ai"] == json.loads(expected.stdout)["p_ai"]
     bundled, large = aiface("models", "list", site=site).stdout.splitlines()
     assert bundled.endswith("(default)")
-    assert large.startswith("large  9.0 MB  sha256 ")
+    assert large.startswith("large  7.1 MB  sha256 ")
     assert large.endswith("(of aiface-large)")
     assert [line.split(":")[0] for line in aiface("models", "verify", site=site).stdout.splitlines()] == [
         *(entry.name for entry in entries()),
@@ -128,7 +128,7 @@ def test_without_the_wheel_it_is_said_how_to_get_it() -> None:
 def test_the_bundled_model_needs_no_metadata() -> None:
     code = (
         "import sys; from aiface_runtime.catalog import resolve\n"
-        "resolve(None); resolve('aiface-mobilenetv2'); print('importlib.metadata' in sys.modules)"
+        "resolve(None); resolve('aiface-lite0'); print('importlib.metadata' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"

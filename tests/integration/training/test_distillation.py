@@ -39,7 +39,7 @@ def _set(changes: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def photos(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The painted photos with a manifest, and face boxes: all of each is called a face."""
+    """The painted photos with a manifest, and face boxes: three quarters of each side are called a face."""
     root = tmp_path_factory.mktemp("photos")
     shutil.copytree(painted, root, dirs_exist_ok=True)
     samples = read_samples(root)
@@ -50,7 +50,7 @@ def photos(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         boxes = []
         for sample in samples:
             width, height = load_rgb(sample.path).shape[1::-1]
-            boxes.append((sample.path.relative_to(root), 0, 0, width, height))
+            boxes.append((sample.path.relative_to(root), 0, 0, 3 * width // 4, 3 * height // 4))
         csv.writer(file).writerows([("path", "left", "top", "width", "height"), *boxes])
     return root
 
@@ -134,6 +134,6 @@ def _grounds(folder: Path) -> None:
     """Pictures of one colour and noise."""
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for number in range(6):
+    for number in range(24):
         pixels = rng.integers(0, 256, 3) + rng.normal(0, 5, (96, 96, 3))
         Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / f"{number}.png")

@@ -23,7 +23,7 @@ from aiface_runtime.errors import ImageDecodeError, InputError
 from aiface_runtime.manifest import OperatingPoint
 
 POINTS = {"balanced": OperatingPoint(0.25, 0.85), "plain": OperatingPoint(0.5, 0.5)}
-MODEL = "aiface-mobilenetv2"
+MODEL = "aiface-lite0"
 
 
 def test_every_condition_is_scored_as_the_runtime_answers(painted: Path) -> None:

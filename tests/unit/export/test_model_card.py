@@ -14,11 +14,11 @@ from aiface_runtime.engine import Engine
 from aiface_runtime.errors import AifaceError
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
-BUNDLED = MODELS / "aiface-mobilenetv2.onnx"
+BUNDLED = MODELS / "aiface-lite0.onnx"
 
 
 def test_the_bundled_card_is_what_its_manifest_gives() -> None:
-    """Made again by `python -m aiface_export.model_card models/aiface-mobilenetv2.onnx`."""
+    """Made again by `python -m aiface_export.model_card models/aiface-lite0.onnx`."""
     text = BUNDLED.with_suffix(".md").read_text(encoding="utf-8")
     assert text == card(Engine(BUNDLED, "cpu").manifest, BUNDLED.stat().st_size)
     assert "7 x 7 cells" in text
@@ -26,7 +26,7 @@ def test_the_bundled_card_is_what_its_manifest_gives() -> None:
 
 
 def test_the_bundled_file_is_the_one_of_the_index() -> None:
-    entry = json.loads((MODELS / "index.json").read_text())["models"]["aiface-mobilenetv2"]
+    entry = json.loads((MODELS / "index.json").read_text())["models"]["aiface-lite0"]
     data = BUNDLED.read_bytes()
     assert entry == {"file": BUNDLED.name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
 

@@ -74,7 +74,7 @@ def test_the_hash_that_is_asked_for(file: Path) -> None:
     with pytest.raises(errors.ModelCorruptError, match=f"red.onnx: its SHA-256 is {sha256}, not {'0' * 64}"):
         Classifier(file, device="cpu", sha256="0" * 64)
     bundled = load(None).sha256
-    assert Classifier(device="cpu", sha256=bundled).manifest.name == "aiface-mobilenetv2"
+    assert Classifier(device="cpu", sha256=bundled).manifest.name == "aiface-lite0"
     with pytest.raises(errors.ModelCorruptError, match=f"its SHA-256 is {bundled}, not {sha256}"):
         Classifier(device="cpu", sha256=sha256)
     for wrong in ("", "abc", "g" * 64, 5, b"0" * 64):
@@ -250,5 +250,5 @@ def test_a_provider_that_is_not_there_is_one_line() -> None:
 def test_a_bundled_name_is_not_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     red_model(Path("red.onnx"))
-    shutil.copy("red.onnx", "aiface-mobilenetv2")
-    assert Classifier("aiface-mobilenetv2", device="cpu").manifest.name == resolve(None).stem
+    shutil.copy("red.onnx", "aiface-lite0")
+    assert Classifier("aiface-lite0", device="cpu").manifest.name == resolve(None).stem

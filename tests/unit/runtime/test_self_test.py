@@ -120,7 +120,7 @@ def test_int8_has_a_wider_tolerance(written: Path, tmp_path: Path) -> None:
 
 
 def test_files_are_rewritten_with_equal_graphs(tmp_path: Path) -> None:
-    file = tmp_path / "aiface-mobilenetv2.onnx"
+    file = tmp_path / "aiface-lite0.onnx"
     published = load(None)
     old = onnx.load_model_from_string(published.data)
     document = document_of(old)
