@@ -33,10 +33,9 @@ def test_the_others_run_the_bundled_weights(tmp_path: Path) -> None:
     checkpoint = models.save_bundled(tmp_path / "checkpoint")
     network = transformers.AutoModelForImageClassification.from_pretrained(checkpoint).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
-    scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
-    mean, std = (torch.tensor(levels)[:, None, None] for levels in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    processor = transformers.AutoImageProcessor.from_pretrained(checkpoint, use_fast=False)
     with torch.inference_mode():
-        theirs = network((scaled - mean) / std).logits.softmax(-1).numpy()
+        theirs = network(**processor(list(pixels), return_tensors="pt")).logits.softmax(-1).numpy()
     np.testing.assert_allclose(Engine(resolve(None), "cpu").run(pixels).probabilities, theirs, atol=1e-4)
 
 
