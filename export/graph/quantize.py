@@ -27,7 +27,7 @@ _LIBRARY_NAMES = {
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
-_WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _BATCH_SIZE = 8  # photos; all their activations are held for a histogram
 
 
@@ -41,7 +41,7 @@ def layers(graph: onnx.ModelProto) -> list[list[str]]:
     for node in graph.graph.node:
         if node.name in excluded:
             continue
-        if node.op_type in _WITH_WEIGHTS or not names:
+        if node.op_type in WITH_WEIGHTS or not names:
             names.append([])
         names[-1].append(node.name)
     return names

@@ -13,13 +13,12 @@ import onnx
 from onnx import NodeProto, helper, numpy_helper
 
 from ..errors import ConversionError
-from .quantize import always_float, without_shapes
+from .quantize import WITH_WEIGHTS, always_float, without_shapes
 
 _Store: TypeAlias = Callable[[onnx.TensorProto, onnx.GraphProto], NodeProto]
 WeightBits: TypeAlias = Literal[16, 8, 4]
 BLOCK_SIZE = 32  # weights of a column that share one scale at 4 bits
 _MAX_INT8 = 127
-_WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _WHAT = {16: "layer", 8: "matrix product", 4: "matrix product"}
 _FLOAT32 = 1  # MatMulNBits' accuracy_level: sums in float32, so that answers are the same on every processor
 
@@ -54,7 +53,7 @@ def to_weights(graph: onnx.ModelProto, bits: WeightBits, *, spared: Collection[s
 def with_weights(graph: onnx.ModelProto, bits: WeightBits) -> list[str]:
     """Return the names of the nodes with constant weights of their own that may be put into so many bits."""
     uses = Counter(name for node in graph.graph.node for name in node.input)
-    kinds, dims = (_WITH_WEIGHTS, (2, 3, 4)) if bits == 16 else (("MatMul",), (2,))
+    kinds, dims = (WITH_WEIGHTS, (2, 3, 4)) if bits == 16 else (("MatMul",), (2,))
     weights = {each.name for each in graph.graph.initializer if len(each.dims) in dims and uses[each.name] == 1}
     excluded = always_float(graph)
     nodes = (node for node in graph.graph.node if node.op_type in kinds and node.name not in excluded)
