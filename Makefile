@@ -5,13 +5,14 @@
 # make soak                         100,000 predictions: memory, descriptors and threads stay where they are
 # make fuzz                         1,000,000 mutated photos, manifests and model files; goes on where it was cut off
 # make wheel                        the wheel of the last commit, built twice and compared to the byte, in dist/
+# make reliability                  all figures of docs/reliability.md and docs/photos.md: soak, fuzz, wheel, audit and more, hours
 # make audit                        its SBOM, licences and known vulnerabilities (pip-audit asks PyPI for them), in dist/
 # Each sets itself up in a virtual environment of its own under .venv/.
 PYTHON ?= python3
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 
-.PHONY: run check lint test model soak fuzz wheel audit clean
+.PHONY: run check lint test model soak fuzz wheel audit reliability clean
 .DELETE_ON_ERROR:
 
 run: .venv/run/.ready
@@ -40,9 +41,10 @@ model: .venv/test/.ready
 soak: .venv/run/.ready
 	.venv/run/bin/python -P scripts/soak.py --predictions 100000
 
-fuzz: .venv/run/.ready
+# In the environment of the tests, which reads HEIC as well.
+fuzz: .venv/test/.ready
 	mkdir -p dist
-	.venv/run/bin/python -m tests.fuzz --inputs 1000000 --processes $$(nproc) --log dist/fuzz.jsonl
+	.venv/test/bin/python -m tests.fuzz --inputs 1000000 --processes $$(nproc) --log dist/fuzz.jsonl
 
 wheel: .venv/test/.ready
 	.venv/test/bin/python scripts/reproducible_wheel.py dist
@@ -54,6 +56,12 @@ audit: .venv/run/.ready
 	.venv/audit/bin/cyclonedx-py environment .venv/run/bin/python --output-file dist/sbom.json
 	.venv/audit/bin/pip-licenses --python=.venv/run/bin/python --output-file dist/licences.txt
 	.venv/audit/bin/pip-audit --path $$(.venv/run/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
+reliability: soak fuzz wheel
+	.venv/test/bin/python -m tests.corpus
+	.venv/test/bin/python scripts/memory_by_batch.py --threads 1
+	.venv/test/bin/python scripts/wide_gamut.py ../shared/data
+	$(MAKE) audit
 
 .venv/run/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime models -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv/run

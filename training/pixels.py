@@ -18,8 +18,8 @@ def normaliser(processor: ImageProcessor) -> Callable[[torch.Tensor], torch.Tens
 
 def crop_each(pixels: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
     """Cut a square of `size` pixels from a random place of each picture, uint8 `[N, H, W, 3]`."""
-    room = torch.tensor(pixels.shape[1:3]) - size + 1
-    corners = (torch.rand(len(pixels), 2, generator=generator) * room).int().tolist()
+    positions = torch.tensor(pixels.shape[1:3]) - size + 1
+    corners = (torch.rand(len(pixels), 2, generator=generator) * positions).int().tolist()
     cuts = [picture[top : top + size, left : left + size] for picture, (top, left) in zip(pixels, corners, strict=True)]
     return torch.stack(cuts)
 

@@ -111,8 +111,8 @@ class JoinedStores:
     def rows(self, name: str, indices: Sequence[int]) -> torch.Tensor:
         """Read some rows of a tensor, `[N, …]`."""
         of_store = np.searchsorted(self._starts, indices, side="right") - 1
-        places = zip(of_store, np.subtract(indices, self._starts[of_store]), strict=True)
-        return torch.cat([self._stores[store].rows(name, [int(row)]) for store, row in places])
+        pairs = zip(of_store, np.subtract(indices, self._starts[of_store]), strict=True)
+        return torch.cat([self._stores[store].rows(name, [int(row)]) for store, row in pairs])
 
     def all(self, name: str) -> torch.Tensor:
         """Read a whole tensor, `[count, …]`."""

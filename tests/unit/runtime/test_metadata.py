@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms, ImageFile
 
@@ -185,7 +186,6 @@ def test_what_is_missing_of_the_jpegs_in_a_tiff(end: bytes, photo: Image.Image) 
 
 
 def test_heic_is_decoded_with_its_extra_and_named_without(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic")
     buffer = io.BytesIO()
     pillow_heif.from_pillow(photo).save(buffer, quality=95)
     decoded = decode(buffer.getvalue())
