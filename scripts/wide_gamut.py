@@ -19,7 +19,7 @@ from aiface_evaluation.dataset import choose_splits, read_samples
 from aiface_runtime import Classifier, Prediction
 from aiface_runtime.images import load_rgb
 
-# Columns XYZ of red, green and blue under D50, as the profiles of these names have them; the transfer function is sRGB's.
+# Columns XYZ of red, green and blue under D50, as profiles of these names have them; the transfer function is sRGB's.
 _SPACES: Mapping[str, tuple[tuple[float, float, float], ...]] = {
     "Display P3": ((0.5151, 0.2412, -0.0011), (0.2919, 0.6922, 0.0419), (0.1572, 0.0666, 0.7841)),
     "primaries of Adobe RGB": ((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446)),

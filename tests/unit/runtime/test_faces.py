@@ -50,6 +50,7 @@ SEEN = {
     "two cells of sixteen": ((EMPTY, "0990", EMPTY, EMPTY), 0.88, NONE),
     "one cell of sixteen": ((EMPTY, "0090", EMPTY, EMPTY), 0.88, ("small_face",)),
     "a likely cell that is not covered": ((EMPTY, "0660", EMPTY, EMPTY), 0.59, ("small_face",)),
+    "a face and a cell apart": (("9900", "9900", "9000", "0009"), 0.88, ()),
     "two faces": (("9900", "9900", EMPTY, "0099"), 0.88, ("several_faces",)),
     "two faces, at the end of a row and the start of the next": (
         ("0009", "9009", "9000", EMPTY), 0.88, ("several_faces",),
