@@ -18,7 +18,7 @@ class StudentRecipe(BaseRecipe):
         kinds: Weight of AI photos of a kind that the data names; 1 for kinds that are not listed, 0 to leave them out.
         steps: Number of batches.
         batch_size: Views a step.
-        crop: Side of the square that is cut from a random place of each view, in pixels, at most the views' size.
+        crop: Side of the square that is cut from a random place of each view, in pixels, a multiple of 32.
         cutmix: Share of the batches in which windows are exchanged between views.
         learning_rate: Peak of the network's schedule, above 0.
         head_learning_rate: Peak of the head's.

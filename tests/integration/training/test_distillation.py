@@ -30,7 +30,7 @@ _TEACHER = [
     *("class_blocks=[1,2]", "patch_blocks=[2]", "hidden_size=8", "steps=30", "batch_size=16"),
     *(f"image_size={_SIZE}", f"augmentation.size={_SIZE}", "augmentation.min_size=32"),
 ]
-_STUDENT = [f"image_size={_SIZE}", "crop=64", "cutmix=1.0", "steps=6", "batch_size=4"]
+_STUDENT = [f"image_size={_SIZE}", "crop=32", "cutmix=1.0", "steps=6", "batch_size=4"]
 
 
 def _set(changes: list[str]) -> list[str]:
