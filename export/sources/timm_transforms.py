@@ -13,6 +13,7 @@ from aiface_runtime.manifest import FILTERS, CenterCropToEven, Resize, ResizeSho
 from ..errors import SourceError
 from ..source import Preprocessing, first_line
 from .image_processor import ImageProcessor
+from .pixel_check import check_pixels
 
 
 def is_timm(folder: Path) -> bool:
@@ -63,13 +64,15 @@ def timm_preprocessing(processor: ImageProcessor, name: str) -> Preprocessing:
     if not steps or not isinstance(steps[-1], CenterCropToEven):
         raise SourceError(f"{name}: its transforms do not bring photos to one size")
     mean, std = (np.asarray(values, dtype=np.float64) for values in (normalize.mean, normalize.std))
-    return Preprocessing(
+    known = Preprocessing(
         steps=steps,
         height=steps[-1].height,
         width=steps[-1].width,
         scale=(1 / (255 * std)).astype(np.float32),
         offset=(-mean / std).astype(np.float32),
     )
+    check_pixels(known, processor, name)
+    return known
 
 
 def _step(transform: Any, name: str) -> Step:
