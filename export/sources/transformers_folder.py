@@ -205,8 +205,13 @@ def _check_classifier(config: PretrainedConfig, folder: Path) -> None:
 
 
 def _model(folder: Path) -> PreTrainedModel:
-    arguments: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True, "weights_only": True}
-    arguments["trust_remote_code"] = False
+    arguments: dict[str, Any] = {
+        "dtype": torch.float32,
+        "output_loading_info": True,
+        "weights_only": True,
+        "trust_remote_code": False,
+        "ignore_mismatched_sizes": True,  # which are refused below, by their shapes
+    }
     try:
         try:
             model, info = AutoModelForImageClassification.from_pretrained(
@@ -221,12 +226,22 @@ def _model(folder: Path) -> PreTrainedModel:
         ) from error
     except Exception as error:
         raise SourceError(f"{folder}: its weights cannot be loaded ({first_line(error)})") from error
-    if missing := [*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])]:
-        raise SourceError(
-            f"{folder}: its weights do not fit its config ({len(missing)} are missing or of another shape, "
-            f"{missing[0]} first)"
-        )
+    _check_loaded(info, model, folder)
     return cast("PreTrainedModel", model.eval())
+
+
+def _check_loaded(info: Mapping[str, Any], model: PreTrainedModel, folder: Path) -> None:
+    """Refuse weights that left a part of the network as it was made, at random."""
+    for entry in info["mismatched_keys"]:
+        key = entry if isinstance(entry, str) else entry[0]  # transformers 5 gives the shapes too
+        raise SourceError(
+            f"{folder}: its weights do not fit its config (size mismatch: {key} has not the shape "
+            f"{list(model.state_dict()[key].shape)} that config.json gives it)"
+        )
+    if missing := sorted(info["missing_keys"]):
+        raise SourceError(
+            f"{folder}: its weights do not fit its config ({len(missing)} are missing, {missing[0]} first)"
+        )
 
 
 def _pipeline(model: PreTrainedModel, processor: ImageProcessor) -> ImageClassificationPipeline:

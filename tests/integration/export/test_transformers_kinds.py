@@ -202,7 +202,10 @@ REFUSED: Mapping[str, tuple[Change, str]] = {
     "a label twice": (config(id2label={"0": "ai", "1": "ai"}), "id2label has 'ai' twice"),
     "lists of labels": (config(id2label={"0": ["real"], "1": ["ai"]}), "something else than names"),
     "many labels": (config(id2label={str(n): f"class {n}" for n in range(999)}), "class 7 and 991 more do not say"),
-    "too many labels": (three_labels("single_label_classification"), "size mismatch for"),
+    "too many labels": (
+        three_labels("single_label_classification"),
+        "has not the shape [3",
+    ),
     "a processor of LeViT": (
         processor("LevitImageProcessor", size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}),
         "256/224",
