@@ -20,7 +20,7 @@ class OutputMeaning(NamedTuple):
 
     Attributes:
         labels: Labels in output order; of a single output what 0 and what 1 means.
-        ai_labels: Those that mean AI.
+        ai_labels: Labels that mean AI.
         is_multi_label: Whether each output has a sigmoid of its own; there are two then.
     """
 
@@ -39,8 +39,8 @@ def read_answers(
 
     Args:
         config: The network's configuration.
-        chosen_labels: `--labels`: what 0 and what 1 means, of a single output.
-        ai_label: `--ai-label`: labels that mean AI, where their names do not say.
+        chosen_labels: Value of `--labels`: meanings of 0 and of 1, of a single output.
+        ai_label: Labels of `--ai-label`, which mean AI, where their names do not say.
         name: Name of the source, for messages.
 
     Raises:

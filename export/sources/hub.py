@@ -46,7 +46,7 @@ _REASONS: dict[type[Exception], str] = {
 
 @dataclass(frozen=True)
 class HubId:
-    """A place on a hub.
+    """A folder of a repository on a hub.
 
     Attributes:
         repo: Name of the repository, `org/name`.
@@ -113,17 +113,17 @@ def fetch(source: str, subfolder: str = "") -> tuple[Path, str]:
     Raises:
         SourceError: There is no such checkpoint, it may not be read, or it cannot be reached.
     """
-    place = parse(source)
-    subfolder = subfolder.strip("/") or place.subfolder
+    location = parse(source)
+    subfolder = subfolder.strip("/") or location.subfolder
     try:
-        checkpoint = _Checkpoint.found(place, subfolder, cached_only=not _is_reachable())
+        checkpoint = _Checkpoint.found(location, subfolder, cached_only=not _is_reachable())
         checkpoint.fetch_description()
         checkpoint.fetch_weights()
     except SourceError as error:
         raise SourceError(f"{source}: {error}") from error.__cause__
     except Exception as error:  # huggingface_hub's own errors, and its HTTP client's
-        raise SourceError(f"{source}: {_reason(error, place.revision)}") from error
-    name = f"{place.repo}@{checkpoint.commit}"
+        raise SourceError(f"{source}: {_reason(error, location.revision)}") from error
+    name = f"{location.repo}@{checkpoint.commit}"
     return checkpoint.folder, f"{name}:{subfolder}" if subfolder else name
 
 
@@ -161,16 +161,18 @@ class _Checkpoint:
     cached_only: bool
 
     @classmethod
-    def found(cls, place: HubId, subfolder: str, *, cached_only: bool) -> _Checkpoint:
+    def found(cls, location: HubId, subfolder: str, *, cached_only: bool) -> _Checkpoint:
         """Find the commit that a revision stands for, by its configuration."""
         file = f"{subfolder}/{CONFIG}" if subfolder else CONFIG
         try:
-            config = Path(hf_hub_download(place.repo, file, revision=place.revision, local_files_only=cached_only))
+            config = Path(
+                hf_hub_download(location.repo, file, revision=location.revision, local_files_only=cached_only)
+            )
         except EntryNotFoundError:
-            _check_no_adapter(place, subfolder, cached_only=cached_only)
+            _check_no_adapter(location, subfolder, cached_only=cached_only)
             raise
         top = config.parents[len(Path(file).parts) - 1]
-        return cls(place.repo, top.name, config.parent, subfolder, cached_only)
+        return cls(location.repo, top.name, config.parent, subfolder, cached_only)
 
     def file(self, name: str) -> Path | None:
         """Return where a file lies in the cache, once it is there; None if the repository, or the cache, lacks it."""
@@ -191,8 +193,8 @@ class _Checkpoint:
         try:
             check_description(self.folder)
         except SourceError as error:
-            place_in_cache = re.escape(str(self.folder)) + r"(: |/)"
-            raise SourceError(re.sub(place_in_cache, "", str(error))) from error
+            folder_in_cache = re.escape(str(self.folder)) + r"(: |/)"
+            raise SourceError(re.sub(folder_in_cache, "", str(error))) from error
 
     def fetch_weights(self) -> None:
         """Fetch the first form of weights that is there, with all its shards."""
@@ -208,11 +210,11 @@ class _Checkpoint:
                 raise SourceError(f"{index_or_weights.name} names {shard}, which {lacks}")
 
 
-def _check_no_adapter(place: HubId, subfolder: str, *, cached_only: bool) -> None:
+def _check_no_adapter(location: HubId, subfolder: str, *, cached_only: bool) -> None:
     """Refuse a repository that holds an adapter without its base."""
     file = f"{subfolder}/{ADAPTERS[0]}" if subfolder else ADAPTERS[0]
     try:
-        adapter = hf_hub_download(place.repo, file, revision=place.revision, local_files_only=cached_only)
+        adapter = hf_hub_download(location.repo, file, revision=location.revision, local_files_only=cached_only)
     except EntryNotFoundError:
         return
     check_no_adapter(Path(adapter).parent)

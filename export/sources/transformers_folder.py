@@ -145,7 +145,7 @@ def read_transformers(
             `processor_config.json`, which timm's own checkpoints do without.
         ai_label: Labels that mean AI, where their names do not say.
         hub_id: `org/name@commit` where the folder is a hub's; empty elsewhere.
-        labels: What 0 and what 1 means, of a network with a single output.
+        labels: Meanings of 0 and of 1, of a network with a single output.
 
     Raises:
         SourceError: The folder is not a whole image-classification checkpoint, or uses what cannot be exported.

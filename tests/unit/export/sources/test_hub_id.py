@@ -49,10 +49,10 @@ def test_what_reads_as_a_hub_id(text: str, expected: bool) -> None:
         ("https://huggingface.co/org/name/resolve/main/model.safetensors", ("org/name", "main", "")),
     ],
 )
-def test_the_place_that_an_id_or_a_page_names(text: str, expected: tuple[str, str | None, str]) -> None:
+def test_the_folder_that_an_id_or_a_page_names(text: str, expected: tuple[str, str | None, str]) -> None:
     hub = pytest.importorskip("aiface_export.sources.hub", reason="huggingface_hub is not installed")
-    place = hub.parse(text)
-    assert (place.repo, place.revision, place.subfolder) == expected
+    location = hub.parse(text)
+    assert (location.repo, location.revision, location.subfolder) == expected
 
 
 @pytest.mark.parametrize(
