@@ -13,7 +13,12 @@ from .labels import check_id2label
 
 CONFIG = "config.json"
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # transformers reads the first that is there
-ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")  # of PEFT: LoRA and its kin
+ADAPTERS = (  # of PEFT: LoRA and its kin
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+    "pytorch_lora_weights.safetensors",
+)
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 _OTHER_FRAMEWORKS = ("tf_model.h5", "flax_model.msgpack", "rust_model.ot", "model.ckpt.index")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -119,7 +124,9 @@ def architectures_of(config: Mapping[str, Any], folder: Path) -> list[str]:
 
 
 def _check_no_code(config: Mapping[str, Any], file: Path) -> None:
-    found = next((key for key in ("auto_map", "custom_pipelines") if config.get(key)), None)
+    image_processor = config.get("image_processor")
+    parts = [config, image_processor] if isinstance(image_processor, dict) else [config]
+    found = next((key for key in ("auto_map", "custom_pipelines") if any(part.get(key) for part in parts)), None)
     if found:
         raise SourceError(
             f"{file}: names code of the checkpoint's own ({found}), which is never run; save the network by a class of "

@@ -68,6 +68,11 @@ def _check_function(config: PretrainedConfig, applied: str, name: str) -> None:
         raise SourceError(
             f"{name}: its problem_type is regression, whose outputs are no probabilities; train it as a classifier"
         )
+    if "image-classification" in (getattr(config, "task_specific_params", None) or {}):
+        raise SourceError(
+            f"{name}: its task_specific_params change its config.json in pipelines alone; move what they say of "
+            "image-classification to the top"
+        )
     function = getattr(config, "function_to_apply", None)
     if function is not None and str(function).lower() not in (applied, "default"):
         raise SourceError(

@@ -65,8 +65,8 @@ def is_hub_id(source: str) -> bool:
 
 
 def is_page(source: str) -> bool:
-    """Tell whether this is an address on the web."""
-    return source.startswith(("https://", "http://"))
+    """Tell whether this is an address on the web, or of the hub without `https://`."""
+    return source.startswith(("https://", "http://", *(f"{host}/" for host in _HOSTS)))
 
 
 def parse(source: str) -> HubId:
@@ -84,7 +84,7 @@ def parse(source: str) -> HubId:
 
 
 def _parse_page(address: str) -> HubId:
-    parts = urlsplit(address)
+    parts = urlsplit(address if "://" in address else f"https://{address}")
     hosts = (*_HOSTS, urlsplit(constants.ENDPOINT).hostname)
     match = _PAGE.fullmatch(parts.path.removesuffix("/"))
     if parts.hostname not in hosts or match is None or match["repo"].split("/")[0] in _NO_MODELS:

@@ -148,10 +148,11 @@ def _steps(processor: ImageProcessor, name: str) -> tuple[tuple[Step, ...], tupl
     steps: tuple[Step, ...] = ()
     if getattr(processor, "do_resize", False):
         if hasattr(processor, "crop_pct"):
-            return _convnext_steps(processor)
+            return _convnext_steps(processor, name)
         steps = (_resize(processor, name),)
     if getattr(processor, "do_center_crop", False) and _takes(processor, "do_center_crop"):
-        steps += (_crop(processor, steps, name),)
+        steps += (CenterCrop(processor.crop_size["height"], processor.crop_size["width"]),)
+    _check_crop(steps, name)
     if not steps or isinstance(steps[-1], ResizeShorter):
         raise SourceError(f"{name}: its processor does not bring photos to one size")
     return steps, (steps[-1].height, steps[-1].width)
@@ -162,18 +163,18 @@ def _takes(processor: ImageProcessor, step: str) -> bool:
     return step in parameters or any(known.kind is known.VAR_KEYWORD for known in parameters.values())
 
 
-def _crop(processor: ImageProcessor, steps: tuple[Step, ...], name: str) -> CenterCrop:
-    height, width = processor.crop_size["height"], processor.crop_size["width"]
-    resized = steps[0] if steps else None
-    sides = (resized.size, resized.size) if isinstance(resized, ResizeShorter) else (height, width)
-    if isinstance(resized, Resize):
-        sides = resized.height, resized.width
-    if height > sides[0] or width > sides[1]:
+def _check_crop(steps: tuple[Step, ...], name: str) -> None:
+    """Refuse to crop more than there is: what fills the rest hangs on whether a photo's sides are even."""
+    first, crop = steps[0] if steps else None, steps[-1] if steps else None
+    if not isinstance(first, Resize | ResizeShorter) or not isinstance(crop, CenterCrop):
+        return
+    sides = (first.size, first.size) if isinstance(first, ResizeShorter) else (first.height, first.width)
+    if crop.height > sides[0] or crop.width > sides[1]:
         raise SourceError(
-            f"{name}: its processor crops {width} x {height} pixels from photos that it resized to {min(sides)}, and "
-            "fills the rest with black by the photo's shape, which the file cannot say; correct its size or crop_size"
+            f"{name}: its processor crops {crop.width} x {crop.height} pixels from photos that it resized to "
+            f"{min(sides)}, and fills the rest by the photo's shape, which the file cannot say; correct its size or "
+            "crop_size"
         )
-    return CenterCrop(height, width)
 
 
 def _resize(processor: ImageProcessor, name: str) -> Resize | ResizeShorter:
@@ -190,11 +191,13 @@ def _filter(processor: ImageProcessor) -> Filter:
     return "bilinear" if processor.resample is None else _FILTERS[int(processor.resample)]
 
 
-def _convnext_steps(processor: ImageProcessor) -> tuple[tuple[Step, ...], tuple[int, int]]:
+def _convnext_steps(processor: ImageProcessor, name: str) -> tuple[tuple[Step, ...], tuple[int, int]]:
     edge, filter_ = int(processor.size["shortest_edge"]), _filter(processor)
     if edge >= _CONVNEXT_SQUASHES_FROM:
         return (Resize(edge, edge, filter_),), (edge, edge)
-    return (ResizeShorter(int(edge / processor.crop_pct), filter_), CenterCrop(edge, edge)), (edge, edge)
+    steps = ResizeShorter(int(edge / processor.crop_pct), filter_), CenterCrop(edge, edge)
+    _check_crop(steps, name)
+    return steps, (edge, edge)
 
 
 def _normalisation(

@@ -16,7 +16,8 @@ from aiface_runtime.preprocess import preprocess
 from ..errors import SourceError
 from ..source import Preprocessing, first_line
 
-_SHAPES = ((523, 301), (97, 231))  # width and height in px: odd, of both orientations, larger and smaller than inputs
+# Width and height in px: odd, of both orientations, larger and smaller than inputs, and smaller than any crop.
+_SHAPES = ((523, 301), (97, 231), (23, 38))
 _TOLERANCE = 0.01  # of one of the 255 levels
 _RULES = {  # of processors that no settings bring to the manifest's steps
     "LevitImageProcessor": "it resizes the shorter side to 256/224 of its size",
@@ -27,7 +28,7 @@ _RULES = {  # of processors that no settings bring to the manifest's steps
 
 
 def odd_shapes() -> list[Image.Image]:
-    """Paint two RGB pictures of odd shapes, of many frequencies and without symmetry, the same every time."""
+    """Paint three RGB pictures of odd shapes, of many frequencies and without symmetry, the same every time."""
     random = np.random.default_rng(0)
     coarse = [random.integers(0, 256, (height // 7, width // 7, 3), dtype=np.uint8) for width, height in _SHAPES]
     return [
@@ -37,7 +38,7 @@ def odd_shapes() -> list[Image.Image]:
 
 
 def run_on_odd_shapes(processor: Any, name: str) -> list[NDArray[np.float64]]:
-    """Return what a processor makes of the two pictures, float64 `[3, height, width]` each.
+    """Return what a processor makes of the pictures, float64 `[3, height, width]` each.
 
     Args:
         processor: Image processor of transformers, or its wrapper of timm's transforms.

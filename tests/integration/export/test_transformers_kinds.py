@@ -183,14 +183,23 @@ REFUSED: Mapping[str, tuple[Change, str]] = {
         "function_to_apply 'sigmoid', but transformers' pipeline",
     ),
     "no function": (config(function_to_apply="none"), "function_to_apply 'none'"),
+    "settings of a pipeline": (
+        config(task_specific_params={"image-classification": {"problem_type": MULTI_LABEL}}),
+        "task_specific_params",
+    ),
     "regression": (config(problem_type="regression"), "is regression"),
     "three independent labels": (three_labels(MULTI_LABEL), "3 labels do not exclude each other"),
     "one logit without labels": (one_logit, "--labels real,ai"),
     "PEFT beside a base": (write("adapter_config.json", "{}"), "merge_and_unload()"),
     "PEFT weights": (write("adapter_model.safetensors", ""), "merge_and_unload()"),
+    "LoRA of diffusers": (write("pytorch_lora_weights.safetensors", ""), "merge_and_unload()"),
     "a network's own code": (config(auto_map={"AutoConfig": "code.C"}), "(auto_map), which is never run"),
     "a processor's own code": (processor(auto_map={"AutoImageProcessor": "code.P"}), "(auto_map), which is never run"),
     "a pipeline's own code": (config(custom_pipelines={"a": {"impl": "code.P"}}), "(custom_pipelines), which is never"),
+    "code in processor_config.json": (
+        write("processor_config.json", '{"image_processor": {"auto_map": {"AutoImageProcessor": "code.P"}}}'),
+        "(auto_map), which is never run",
+    ),
     "gptq": (config(quantization_config={"quant_method": "gptq", "bits": 4}), "weights are quantised (gptq)"),
     "architectures: 5": (config(architectures=5), "architectures are 5"),
     "a base network": (config(architectures=["ViTModel"]), "is ViTModel, not an image classifier"),
@@ -217,6 +226,14 @@ REFUSED: Mapping[str, tuple[Change, str]] = {
     "CLIP's crop larger than the size": (
         processor("CLIPImageProcessor", size={"shortest_edge": 56}, crop_size={"height": 64, "width": 64}),
         "crops 64 x 64 pixels from photos that it resized to 56",
+    ),
+    "ConvNeXt's crop larger than the size": (
+        processor("ConvNextImageProcessor", size={"shortest_edge": 64}, crop_pct=1.1),
+        "crops 64 x 64 pixels from photos that it resized to 58",
+    ),
+    "a crop without a resize": (
+        processor("CLIPImageProcessor", do_resize=False, do_center_crop=True, crop_size=64),
+        "in a way that a model file cannot say",
     ),
     "a processor that fits and fills": (processor("DonutImageProcessor"), "fits the photo into its size"),
     "a crop of the fast form alone": (

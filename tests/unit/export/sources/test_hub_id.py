@@ -40,6 +40,7 @@ def test_what_reads_as_a_hub_id(text: str, expected: bool) -> None:
         ("org/name@v1:sub", ("org/name", "v1", "sub")),
         ("https://huggingface.co/org/name", ("org/name", None, "")),
         ("https://hf.co/org/name/", ("org/name", None, "")),
+        ("huggingface.co/org/name/tree/main/sub", ("org/name", "main", "sub")),
         ("https://huggingface.co/org/name/tree/main", ("org/name", "main", "")),
         (
             "https://huggingface.co/org/name/tree/main/sub/folder?library=transformers",
