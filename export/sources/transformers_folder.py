@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -246,7 +247,12 @@ def _check_loaded(info: Mapping[str, Any], model: PreTrainedModel, folder: Path)
 
 def _pipeline(model: PreTrainedModel, processor: ImageProcessor) -> ImageClassificationPipeline:
     make: Any = ImageClassificationPipeline  # whose signature has no types
-    pipeline: ImageClassificationPipeline = make(model=model, image_processor=processor, device="cpu")
+    disabled = logging.root.manager.disable
+    logging.disable(logging.ERROR)  # of networks that are registered from outside it says that it does not support them
+    try:
+        pipeline: ImageClassificationPipeline = make(model=model, image_processor=processor, device="cpu")
+    finally:
+        logging.disable(disabled)
     return pipeline
 
 
