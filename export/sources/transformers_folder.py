@@ -232,17 +232,32 @@ def _model(folder: Path) -> PreTrainedModel:
 
 
 def _check_loaded(info: Mapping[str, Any], model: PreTrainedModel, folder: Path) -> None:
-    """Refuse weights that left a part of the network as it was made, at random."""
+    """Refuse weights that left a part of the network as it was made, at random.
+
+    What a network computes from its configuration when it is made, such as Swin's table of relative positions, is not
+    saved by transformers 5, and transformers 4 leaves memory that was never written in its stead.
+    """
     for entry in info["mismatched_keys"]:
         key = entry if isinstance(entry, str) else entry[0]  # transformers 5 gives the shapes too
         raise SourceError(
             f"{folder}: its weights do not fit its config (size mismatch: {key} has not the shape "
             f"{list(model.state_dict()[key].shape)} that config.json gives it)"
         )
-    if missing := sorted(info["missing_keys"]):
+    missing = sorted(info["missing_keys"])
+    computed = {key for key, _ in model.named_buffers() if not _is_learned(model, key)}
+    if missing and computed.issuperset(missing):
+        network = type(model)(model.config)
+        for key in missing:
+            model.get_buffer(key).copy_(network.get_buffer(key))
+    elif missing:
         raise SourceError(
             f"{folder}: its weights do not fit its config ({len(missing)} are missing, {missing[0]} first)"
         )
+
+
+def _is_learned(model: PreTrainedModel, buffer: str) -> bool:
+    """Tell whether a buffer is of a batch normalisation, whose statistics come from training."""
+    return isinstance(model.get_submodule(buffer.rpartition(".")[0]), torch.nn.modules.batchnorm._NormBase)  # noqa: SLF001
 
 
 def _pipeline(model: PreTrainedModel, processor: ImageProcessor) -> ImageClassificationPipeline:

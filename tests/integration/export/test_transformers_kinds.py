@@ -161,6 +161,25 @@ def test_a_file_gives_a_sigmoids_answers(  # noqa: PLR0917 a table and fixtures
         np.testing.assert_allclose([classifier.predict(photo).p_ai for photo in photos], expected, atol=1e-4)
 
 
+def test_what_transformers_5_does_not_save_is_computed(tmp_path: Path, photos: list[Image.Image]) -> None:
+    folder = save_family("swin", tmp_path / "swin", small=True)
+    expected = [scores["ai"] for scores in as_their_users_do(folder, photos)]
+    weights = load_file(folder / WEIGHTS)
+    kept = {name: value for name, value in weights.items() if not name.endswith("relative_position_index")}
+    assert len(kept) < len(weights)
+    save_file(kept, folder / WEIGHTS, {"format": "pt"})
+    np.testing.assert_allclose(open_source(str(folder)).probabilities(photos)[:, 1], expected, atol=1e-6)
+
+
+def test_statistics_that_are_missing_are_refused(tmp_path: Path) -> None:
+    folder = save_family("resnet", tmp_path / "resnet", small=True)
+    weights = load_file(folder / WEIGHTS)
+    kept = {name: value for name, value in weights.items() if not name.endswith("running_var")}
+    save_file(kept, folder / WEIGHTS, {"format": "pt"})
+    with pytest.raises(ValueError, match="are missing"):
+        open_source(str(folder))
+
+
 def missing_weight(folder: Path) -> None:
     weights = load_file(folder / WEIGHTS)
     del weights["classifier.weight"]
