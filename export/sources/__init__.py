@@ -36,6 +36,8 @@ def open_source(source: str, ai_label: Sequence[str] = (), hints: Hints = Hints(
     path = Path(source)
     if path.is_file():
         check_no_pointer(path)
+    if hints.subfolder and (path.is_file() or is_keras(path)):
+        raise SourceError(f"{source}: --subfolder is for a hub id or a folder of checkpoints; leave it out")
     if hints.processor or hints.config or (path.suffix == ".onnx" and not path.is_dir()):
         return _open_onnx(path, ai_label, hints)
     if is_keras(path):
