@@ -7,6 +7,8 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from .source import Source
     from .verify.precision_report import CandidateReport
 
-_SOURCE = "transformers folder, hub id org/name[@revision], .h5, .keras, SavedModel or .onnx"
+_SOURCE = "transformers folder, hub id org/name[@revision][:sub/folder] or its page, .h5, .keras, SavedModel or .onnx"
 _IMAGES = "real photos for the proof: any folder, or real/ and ai/ or a manifest.csv (default: a portrait)"
 _SCALED = "let large JPEGs be decoded at a reduced scale: several times faster, answers move a little"
 _PRECISION = (
@@ -83,8 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("source", metavar="SOURCE", help=_SOURCE)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="the file to write")
     parser.add_argument("--ai-label", action="append", default=[], metavar="LABEL", help="a label that means AI")
+    parser.add_argument("--subfolder", default="", metavar="DIR", help="the checkpoint's folder in its repository")
+    parser.add_argument("--verbose", action="store_true", help="show what the frameworks say and their progress")
     add_options(parser)
-    keras = parser.add_argument_group("of a Keras source, which does not say it itself")
+    keras = parser.add_argument_group("of a source that does not say it itself")
     keras.add_argument("--labels", type=_names, default=(), metavar="A,B", help="what its outputs, or 0 and 1, mean")
     keras.add_argument("--channels", choices=CHANNELS, help="the order it was fed (default: bgr)")
     keras.add_argument(
@@ -109,6 +113,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(args: argparse.Namespace, command: str) -> None:
+    from .graph.convert import quiet
     from .source import Hints
     from .sources import open_source
 
@@ -117,7 +122,10 @@ def _export(args: argparse.Namespace, command: str) -> None:
     hints = Hints(
         labels=args.labels, channels=args.channels, resize=args.resize, processor=args.processor, config=args.config
     )
-    write(open_source(args.source, args.ai_label, hints), args, command)
+    hints = replace(hints, subfolder=args.subfolder)
+    with nullcontext() if args.verbose else quiet():
+        source = open_source(args.source, args.ai_label, hints)
+    write(source, args, command)
 
 
 def check_report(report: Path | None) -> None:

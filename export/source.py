@@ -21,6 +21,7 @@ from .checkpoint_record import Channels, CheckpointRecord
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
 Head: TypeAlias = Literal["logits", "probabilities"]
+_LONG, _LONGEST = 120, 300  # characters of an error: from where one sentence is enough, and where it is cut
 FACE_LOGITS = "face_logits"  # the second output of graphs of a network with a face head
 
 
@@ -34,6 +35,7 @@ class Hints:
         resize: The filter with which photos were squashed to a Keras network's input.
         processor: The `preprocessor_config.json` that belongs to an ONNX file.
         config: A `config.json` with an ONNX file's `id2label`.
+        subfolder: The checkpoint's folder inside of its repository or folder; empty where it is at the top.
     """
 
     labels: tuple[str, ...] = ()
@@ -41,6 +43,7 @@ class Hints:
     resize: Filter | None = None
     processor: Path | None = None
     config: Path | None = None
+    subfolder: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,5 +158,13 @@ class Source(ABC):
 
 
 def first_line(error: Exception) -> str:
-    """Give an error's first line, without the explanations and the colours that libraries add."""
-    return next(iter(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()), type(error).__name__)
+    """Give an error's cause in one line, without the explanations and the colours that libraries add.
+
+    A line that only announces the cause ("Error(s) in loading state_dict for …:") is followed by it, and of a long one
+    the first sentence is enough.
+    """
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    first, *others = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    line = f"{first} {others[0]}" if first.endswith(":") and others else first
+    sentence, *_ = re.split(r"(?<=\.)\s", line) if len(line) > _LONG else [line]
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1]}…"

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import SourceError
 from ..source import Hints, Source
+from .checkpoint_files import check_description, check_no_pointer
 from .keras_file import is_keras, read_keras
 from .torchvision_stub import declare_missing_names
 
+_BARE_FILE = (  # a .pth, .pt, .ckpt, .bin or .safetensors
+    "weights alone do not say their network, labels or pixels; load them into the network, save that with "
+    "model.save_pretrained(FOLDER) and its image processor with processor.save_pretrained(FOLDER) (of timm's: "
+    "timm.models.save_for_hf), or export it with torch.onnx, and give its folder or .onnx file"
+)
 _SAYS_ITSELF = "says its labels and pre-processing itself; leave out --labels, --channels and --resize"
 
 
@@ -17,7 +24,8 @@ def open_source(source: str, ai_label: Sequence[str] = (), hints: Hints = Hints(
     """Open a checkpoint or an ONNX file.
 
     Args:
-        source: A transformers checkpoint folder, a hub id `org/name[@revision]`, a `.h5`, `.keras` or `.onnx` file,
+        source: A transformers checkpoint folder, a hub id `org/name[@revision][:sub/folder]` or the
+            address of its page, a `.h5`, `.keras` or `.onnx` file,
             or a SavedModel folder.
         ai_label: Labels that mean AI-generated, where their names do not say.
         hints: Facts that the source does not hold itself.
@@ -26,24 +34,27 @@ def open_source(source: str, ai_label: Sequence[str] = (), hints: Hints = Hints(
         SourceError: The source is nothing that can be exported, or the hints do not fit it.
     """
     path = Path(source)
+    if path.is_file():
+        check_no_pointer(path)
+    if hints.subfolder and (path.is_file() or is_keras(path)):
+        raise SourceError(f"{source}: --subfolder is for a hub id or a folder of checkpoints; leave it out")
     if hints.processor or hints.config or (path.suffix == ".onnx" and not path.is_dir()):
         return _open_onnx(path, ai_label, hints)
     if is_keras(path):
         return read_keras(path, ai_label, hints)
-    if hints != Hints():
+    if replace(hints, labels=(), subfolder="") != Hints():
         raise SourceError(f"{source}: {_SAYS_ITSELF}")
     if path.is_file():
-        raise SourceError(
-            f"{source}: a single file does not say what to do with a photo; give its folder, with config.json and "
-            "preprocessor_config.json beside the weights"
-        )
+        raise SourceError(f"{source}: {_BARE_FILE}")
     from .hub import fetch, is_hub_id
 
-    folder, name = fetch(source) if is_hub_id(source) else (path, "")
+    folder, name = fetch(source, hints.subfolder) if is_hub_id(source) else (path / hints.subfolder, "")
+    if not name:
+        check_description(folder)
     declare_missing_names()  # before transformers, which imports torchvision where it is installed
     from .transformers_folder import read_transformers  # takes seconds, which a mistyped id need not
 
-    return read_transformers(folder, ai_label, name)
+    return read_transformers(folder, ai_label, name, hints.labels)
 
 
 def _open_onnx(path: Path, ai_label: Sequence[str], hints: Hints) -> Source:

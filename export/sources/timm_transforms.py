@@ -13,6 +13,7 @@ from aiface_runtime.manifest import FILTERS, CenterCropToEven, Resize, ResizeSho
 from ..errors import SourceError
 from ..source import Preprocessing, first_line
 from .image_processor import ImageProcessor
+from .pixel_check import check_pixels
 
 
 def is_timm(folder: Path) -> bool:
@@ -62,14 +63,22 @@ def timm_preprocessing(processor: ImageProcessor, name: str) -> Preprocessing:
     steps = tuple(_step(transform, name) for transform in geometry)
     if not steps or not isinstance(steps[-1], CenterCropToEven):
         raise SourceError(f"{name}: its transforms do not bring photos to one size")
+    first, last = steps[0], steps[-1]
+    if isinstance(first, ResizeShorter) and first.size < max(last.height, last.width):
+        raise SourceError(
+            f"{name}: its transforms crop {last.width} x {last.height} pixels from photos that they resized to "
+            f"{first.size}, and fill the rest by the photo's shape, which the file cannot say; its crop_pct is above 1"
+        )
     mean, std = (np.asarray(values, dtype=np.float64) for values in (normalize.mean, normalize.std))
-    return Preprocessing(
+    known = Preprocessing(
         steps=steps,
         height=steps[-1].height,
         width=steps[-1].width,
         scale=(1 / (255 * std)).astype(np.float32),
         offset=(-mean / std).astype(np.float32),
     )
+    check_pixels(known, processor, name)
+    return known
 
 
 def _step(transform: Any, name: str) -> Step:
@@ -78,7 +87,10 @@ def _step(transform: Any, name: str) -> Step:
         return CenterCropToEven(*(int(side) for side in transform.size))
     filter_ = next((known for known in FILTERS if kind == "Resize" and known == transform.interpolation.value), None)
     if filter_ is None:
-        raise SourceError(f"{name}: its timm transform {transform} is not known here")
+        raise SourceError(
+            f"{name}: its timm transform {kind} is not known here; those of crop_mode center and squash and a square "
+            "input_size are"
+        )
     size = transform.size
     if isinstance(size, int) or len(size) == 1:
         return ResizeShorter(int(size if isinstance(size, int) else size[0]), filter_)

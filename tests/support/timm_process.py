@@ -3,7 +3,7 @@
 Usage: timm_process.py FOLDER PHOTO...
 
 Writes into the folder a checkpoint `saved`, three copies as timm's own repositories have them (`center`, `squash` and
-`border`, by their crop mode), the file `center.onnx`, and `results.json`.
+`border`, by their crop mode), one of a single output (`single`), files of two of them, and `results.json`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ declare_missing_names()
 
 import timm  # noqa: E402
 import torch  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from aiface_export.cli import main  # noqa: E402
 from aiface_export.sources.transformers_folder import read_transformers  # noqa: E402
@@ -51,11 +51,25 @@ def timm_pixels(folder: Path, photos: list[Path]) -> torch.Tensor:
 
 def timm_answers(folder: Path, photos: list[Path]) -> list[Any]:
     config = json.loads((folder / "config.json").read_text())
-    model = timm.create_model(config["architecture"], num_classes=2)
+    model = timm.create_model(config["architecture"], num_classes=config["num_classes"])
     model.load_state_dict(load_file(folder / "model.safetensors"))
     with torch.inference_mode():
-        answers: list[Any] = model.eval()(timm_pixels(folder, photos)).softmax(-1).tolist()
+        logits = model.eval()(timm_pixels(folder, photos))
+    answers: list[Any] = (logits.softmax(-1) if config["num_classes"] > 1 else logits.sigmoid()).tolist()
     return answers
+
+
+def with_one_output(saved: Path, folder: Path) -> None:
+    """Copy a checkpoint with the difference of its logits as its single one."""
+    as_the_hub_has_it(saved, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config = {**config, "num_classes": 1, "label_names": ["ai"]}
+    config["pretrained_cfg"]["crop_mode"] = "center"
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = load_file(folder / "model.safetensors")
+    for name in [name for name in weights if name.startswith("classifier.")]:
+        weights[name] = weights[name][1:] - weights[name][:1]
+    save_file(weights, folder / "model.safetensors")
 
 
 def pixel_difference(folder: Path, photos: list[Path]) -> float:
@@ -71,10 +85,14 @@ if __name__ == "__main__":
     save_family(TIMM, root / "saved", small=True, pictures=[Image.open(photo) for photo in photos])
     for mode in ("center", "squash", "border"):
         as_the_hub_has_it(root / "saved", root / mode)
+    with_one_output(root / "saved", root / "single")
     results = {
         "export of center": main([str(root / "center"), "-o", str(root / "center.onnx")]),
         "export of border": main([str(root / "border"), "-o", str(root / "border.onnx")]),
+        "export of single": main([str(root / "single"), "-o", str(root / "single.onnx"), "--labels", "real,ai"]),
+        "export of single without labels": main([str(root / "single"), "-o", str(root / "none.onnx")]),
         "answers": timm_answers(root / "center", photos),
+        "answers of single": timm_answers(root / "single", photos),
         "pixel difference": {mode: pixel_difference(root / mode, photos) for mode in ("center", "squash")},
         "steps of squash": [type(step).__name__ for step in read_transformers(root / "squash").preprocessing.steps],
     }

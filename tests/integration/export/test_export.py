@@ -164,7 +164,7 @@ def broken_processor(folder: Path) -> None:
 
 
 def unknown_processing(folder: Path) -> None:
-    """A processor that resizes by a rule of its own, which the exporter does not know of: only the proof can notice."""
+    """A processor that resizes by a rule of its own, which shows in the pixels of pictures of odd shapes."""
     LevitImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(folder)
 
 
@@ -199,7 +199,7 @@ def old_evaluation(folder: Path) -> None:
     [
         (naflex, "a size of its own"),
         (only_weights, "give its folder"),
-        (another_size, "with photos of 32 x 32 pixels"),
+        (another_size, "photos of 32 x 32 pixels"),
         (break_config, "lacks config.json"),
         (break_weights, "weights cannot be loaded"),
         (swap_weights, "its weights"),
@@ -209,7 +209,7 @@ def old_evaluation(folder: Path) -> None:
         (unknown_processor, "NoSuchImageProcessor"),
         (broken_processor, "preprocessor_config.json"),
         (old_evaluation, "evaluation.json: not of this version"),
-        (unknown_processing, "does not give the original's answers"),
+        (unknown_processing, "256/224"),
         (shutil.rmtree, "no such folder"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -38,15 +39,28 @@ REPOSITORIES = {
         "config.json": "{}",
         "model.safetensors.index.json": '{"weight_map": {"head": "model-1.safetensors"}}',
     },
+    "nested": {
+        "readme": "two networks",
+        "b4/fp32/config.json": "{}",
+        "b4/fp32/processor_config.json": "{}",
+        "b4/fp32/model.safetensors.index.json": '{"weight_map": {"head": "model-1.safetensors"}}',
+        "b4/fp32/model-1.safetensors": "weights",
+    },
+    "adapter": {"adapter_config.json": "{}", "adapter_model.safetensors": "weights"},
+    "adapted": {"config.json": "{}", "model.safetensors": "weights", "adapter_config.json": "{}"},
+    "own-code": {"config.json": '{"auto_map": {"AutoConfig": "code.Config"}}', "model.safetensors": "weights"},
+    "gptq": {"config.json": '{"quantization_config": {"quant_method": "gptq"}}', "model.safetensors": "weights"},
     "bad-index": {"config.json": "{}", "model.safetensors.index.json": '{"weight_map": '},
 }
 # A process of its own, because huggingface_hub reads its settings when it is imported.
 FETCH = """
 import json, sys
+from huggingface_hub import constants
 from aiface_export.errors import SourceError
 from aiface_export.sources.hub import fetch
 for hub_id in sys.argv[1:]:
     try:
+        hub_id = hub_id.replace("page ", constants.ENDPOINT + "/")
         folder, name = fetch(hub_id)
         print(json.dumps([name, sorted(file.name for file in folder.iterdir())]))
     except SourceError as error:
@@ -109,6 +123,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     for repository, files in REPOSITORIES.items():
         (folder / repository).mkdir()
         for name, content in files.items():
+            (folder / repository / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / repository / name).write_text(content)
     save_family("vit", folder / "vit", small=True)
     server = Hub(folder)
@@ -138,22 +153,41 @@ def python(hub: Hub, cache: Path, *words: str, **more: str) -> subprocess.Comple
 
 def fetch(hub: Hub, cache: Path, *names: str, **more: str) -> dict[str, list[object] | str]:
     """Fetch `someone/NAME`: `org/name@commit` and the files in the cache, or what the error says."""
-    done = python(hub, cache, "-c", FETCH, *(f"someone/{name}" for name in names), **more)
+    done = python(hub, cache, "-c", FETCH, *(name if " " in name else f"someone/{name}" for name in names), **more)
     assert done.returncode == 0, done.stderr
     return dict(zip(names, map(json.loads, done.stdout.splitlines()), strict=True))
 
 
 @pytest.fixture(scope="module")
 def online(hub: Hub, cache: Path) -> dict[str, list[object] | str]:
-    return fetch(hub, cache, *REPOSITORIES, "none", "whole@v9")
+    return fetch(hub, cache, *REPOSITORIES, *NESTED, "none", "whole@v9")
 
 
 WHOLE = ("whole", "old", "sharded")
+NESTED = (
+    "nested:b4/fp32",
+    "page someone/nested/tree/main/b4/fp32",
+    "page someone/nested/blob/main/b4/fp32/config.json",
+)
 
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_checkpoint_is_fetched_with_its_weights(name: str, online: dict[str, list[object] | str]) -> None:
     assert online[name] == [f"someone/{name}@{COMMIT}", sorted(REPOSITORIES[name])]
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_a_folder_of_a_repository_is_fetched(name: str, online: dict[str, list[object] | str]) -> None:
+    files = sorted(Path(file).name for file in REPOSITORIES["nested"] if file.startswith("b4/"))
+    assert online[name] == [f"someone/nested@{COMMIT}:b4/fp32", files]
+
+
+@pytest.mark.parametrize("name", ["adapted", "own-code", "gptq"])
+def test_what_small_files_show_is_refused_before_the_weights_are_sent(
+    name: str, hub: Hub, online: dict[str, list[object] | str]
+) -> None:
+    assert isinstance(online[name], str)
+    assert not [path for path in hub.requests if f"/{name}/" in path and path.endswith("model.safetensors")]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +199,11 @@ def test_a_checkpoint_is_fetched_with_its_weights(name: str, online: dict[str, l
         ("no-weights", "has neither model.safetensors nor pytorch_model.bin"),
         ("no-shard", "model-1.safetensors, which the repository lacks"),
         ("bad-index", "is no index of weights"),
+        ("nested", "org/name:sub/folder"),
+        ("adapter", "merge_and_unload()"),
+        ("adapted", "merge_and_unload()"),
+        ("own-code", "config.json: names code of the checkpoint's own (auto_map), which is never run"),
+        ("gptq", "its weights are quantised (gptq)"),
     ],
 )
 def test_what_cannot_be_fetched_says_why(name: str, says: str, online: dict[str, list[object] | str]) -> None:
@@ -180,13 +219,15 @@ def test_what_was_fetched_needs_no_network(
     way: str, hub: Hub, cache: Path, online: dict[str, list[object] | str]
 ) -> None:
     hub.requests.clear()
+    for remembered in cache.rglob(".no_exist"):  # only some downloads leave notes of what the repository lacks
+        shutil.rmtree(remembered)
     with socket.socket() as refusing:
         refusing.bind(("127.0.0.1", 0))  # and never listens
         unreachable = f"http://127.0.0.1:{refusing.getsockname()[1]}"
         setting = {"HF_HUB_OFFLINE": "1"} if way == "offline mode" else {"HF_ENDPOINT": unreachable}
-        answers = fetch(hub, cache, *WHOLE, f"whole@{COMMIT}", "none", **setting)
+        answers = fetch(hub, cache, *WHOLE, NESTED[0], f"whole@{COMMIT}", "none", **setting)
     assert hub.requests == []
-    assert {name: answers[name] for name in WHOLE} == {name: online[name] for name in WHOLE}
+    assert {name: answers[name] for name in (*WHOLE, NESTED[0])} == {name: online[name] for name in (*WHOLE, NESTED[0])}
     assert answers[f"whole@{COMMIT}"] == online["whole"]
     assert "not in the cache, and the hub cannot be reached" in answers["none"]
 

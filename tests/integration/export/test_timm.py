@@ -94,9 +94,19 @@ def test_the_manifests_steps_give_timms_pixels(crop_mode: str, run: Run) -> None
 
 def test_transforms_that_the_manifest_cannot_say_are_refused(run: Run) -> None:
     assert run.results["export of border"] == 1
-    (line,) = run.complaints
+    line, _ = run.complaints
     assert "ResizeKeepRatio" in line
     assert not (run.folder / "border.onnx").exists()
+
+
+def test_a_single_output_gives_timms_answers(run: Run, photos: list[Path]) -> None:
+    assert run.results["export of single"] == 0
+    expected = np.array(run.results["answers of single"])[:, 0]
+    assert np.ptp(expected) > 0.1
+    with Classifier(run.folder / "single.onnx", device="cpu") as classifier:
+        np.testing.assert_allclose([classifier.predict(photo).p_ai for photo in photos], expected, atol=1e-4)
+    assert run.results["export of single without labels"] == 1
+    assert "--labels real,ai" in run.complaints[1]
 
 
 @pytest.mark.skipif(util.find_spec("timm") is not None, reason="timm is installed")

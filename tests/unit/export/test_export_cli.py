@@ -47,6 +47,8 @@ def test_an_onnx_file_needs_what_describes_it(
         ("folder", {"config": Path("c")}, "are for an .onnx file"),
         ("folder", {"resize": "bicubic"}, "leave out --labels"),
         ("weights.safetensors", {}, "give its folder"),
+        ("weights.safetensors", {"subfolder": "sub"}, "leave it out"),
+        ("network.h5", {"subfolder": "sub"}, "leave it out"),
     ],
 )
 def test_hints_are_for_the_sources_that_need_them(
