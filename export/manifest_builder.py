@@ -71,6 +71,7 @@ class _Common(TypedDict):
     evaluation: Mapping[str, Any] | None
     training: Mapping[str, Any] | None
     source: Mapping[str, Any]
+    assumptions: Mapping[str, str]
     licence: str
     limits: str
 
@@ -119,6 +120,7 @@ def build_manifest(
         "evaluation": source.evaluation.without_photos().to_json() if source.evaluation else None,
         "training": dict(record.training) or None,
         "source": asdict(source.origin),
+        "assumptions": dict(source.assumptions),
         "export": {
             "exporter": conversion.exporter,
             "trials": conversion.trials,

@@ -1,0 +1,95 @@
+"""A `.h5` or `.keras` file, loaded by Keras 3 whichever version wrote it, and never by running code out of it."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from ..errors import SourceError
+from ..source import first_line
+
+_LFS = b"version https://git-lfs"
+# What Keras 2 wrote for layers and Keras 3 no longer takes; `groups` is 1, the others repeat or are not used.
+_UNREAD = {
+    "DepthwiseConv2D": ("groups",),
+    "Conv2DTranspose": ("groups",),
+    "SeparableConv2D": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
+}
+# Parts of Keras' messages, and what they mean for whoever has the file.
+_REMEDIES = (
+    (
+        r"`Lambda` layer",
+        "has a Lambda layer, whose Python code is never run here; save the network with Rescaling or the like instead",
+    ),
+    (
+        r"No model config found",
+        "holds weights without their network; load them into it and save both with model.save",
+    ),
+    (
+        r"(?:Unknown layer: |Could not locate class )'?(?P<name>[\w>.]+)'?",
+        "its layer {name} is none of Keras 3; save the network as .keras with layers of Keras in its stead",
+    ),
+)
+
+
+def load(keras: Any, file: Path) -> Any:
+    """Load a model to predict with.
+
+    Raises:
+        SourceError: It is not such a file, or cannot be loaded; the message has the cause.
+    """
+    _check(file)
+    try:
+        return keras.models.load_model(file, custom_objects=_readers(keras), compile=False)
+    except ImportError:
+        raise
+    except Exception as error:
+        raise SourceError(f"{file}: {_reason(error)}") from error
+
+
+def in_float32(model: Any) -> bool:
+    """Let a model of lower or mixed precision compute in float32, with the weights that it has.
+
+    Returns:
+        Whether it did otherwise before.
+    """
+    reduced = [layer for layer in model._flatten_layers() if layer.compute_dtype != "float32"]  # noqa: SLF001
+    for layer in reduced:
+        layer.dtype_policy = "float32"
+    return bool(reduced)
+
+
+def _check(file: Path) -> None:
+    if not file.is_file():
+        raise SourceError(f"{file}: no such file")
+    with file.open("rb") as stream:
+        if stream.read(len(_LFS)) == _LFS:
+            raise SourceError(f"{file}: is a Git LFS pointer, not the file itself; run git lfs pull")
+    if file.suffix.lower() == ".keras" and not zipfile.is_zipfile(file):
+        raise SourceError(f"{file}: is damaged, a .keras file is a zip archive")
+
+
+def _readers(keras: Any) -> dict[str, Any]:
+    return {name: _reader(getattr(keras.layers, name), keys) for name, keys in _UNREAD.items()}
+
+
+def _reader(layer: Any, keys: tuple[str, ...]) -> Any:
+    """Give a layer that reads the configuration of Keras 2 as well."""
+
+    def from_config(_: Any, config: dict[str, Any]) -> Any:
+        if config.get("groups", 1) != 1:
+            raise ValueError(f"{layer.__name__} with groups={config['groups']}, which Keras 3 does not have")
+        return layer.from_config({key: value for key, value in config.items() if key not in keys})
+
+    return type(layer.__name__, (layer,), {"from_config": classmethod(from_config)})
+
+
+def _reason(error: Exception) -> str:
+    """Give the cause, which Keras puts last, behind a configuration of many lines."""
+    cause = str(error).rpartition("Exception encountered:")[2]
+    for pattern, remedy in _REMEDIES:
+        if match := re.search(pattern, cause):
+            return remedy.format(**match.groupdict())
+    return f"cannot be loaded ({first_line(type(error)(cause))})"
