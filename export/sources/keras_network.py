@@ -162,8 +162,14 @@ def num_outputs(shape: Sequence[int | None], path: Path) -> int | None:
 
 def _exporters(keras: Any, model: Any) -> Mapping[str, Callable[[], onnx.ModelProto]]:
     if keras.backend.backend() == "torch":  # Keras' own takes TorchScript there, whose graph gave other answers
-        return {"torch.onnx dynamo": lambda: _by_dynamo(model)}
-    return {"keras": lambda: _by_keras(model)}
+        return {"torch.onnx dynamo": lambda: _by_dynamo(_in_inference(keras, model))}
+    return {"keras": lambda: _by_keras(_in_inference(keras, model))}
+
+
+def _in_inference(keras: Any, model: Any) -> Any:
+    """Give the model a float32 input, and tell its layers to predict: exporters would let augmentations take part."""
+    image = keras.Input(model.inputs[0].shape[1:], dtype="float32")
+    return keras.Model(image, model(image, training=False))
 
 
 def _by_keras(model: Any) -> onnx.ModelProto:

@@ -78,7 +78,9 @@ def _step(keras: Any, operation: Any, args: Any, kwargs: Any, found: list[NDArra
     if _graph(operation) is not None:
         return _walk(keras, operation, args, found)
     if not getattr(operation, "weights", None) or isinstance(operation, keras.layers.Normalization):
-        return operation(*args, **kwargs)
+        # augmentations otherwise take part
+        told = {"training": False} if getattr(operation, "_call_has_training_arg", False) else {}
+        return operation(*args, **kwargs | told)
     tensors = [leaf for leaf in leaves if keras.ops.is_tensor(leaf)]
     found += [np.asarray(keras.ops.convert_to_numpy(tensor)) for tensor in tensors]
     return _passed(operation)
