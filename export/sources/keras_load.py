@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from ..errors import SourceError
 from ..source import first_line
+from .keras2 import operations, rewritten
 
 _LFS = b"version https://git-lfs"
-# What Keras 2 wrote for layers and Keras 3 no longer takes; `groups` is 1, the others repeat or are not used.
-_UNREAD = {
-    "DepthwiseConv2D": ("groups",),
-    "Conv2DTranspose": ("groups",),
-    "SeparableConv2D": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
-}
 # Parts of Keras' messages, and what they mean for whoever has the file.
 _REMEDIES = (
     (
@@ -42,7 +39,9 @@ def load(keras: Any, file: Path) -> Any:
     """
     _check(file)
     try:
-        return keras.models.load_model(file, custom_objects=_readers(keras), compile=False)
+        with tempfile.TemporaryDirectory() as folder:
+            readable = rewritten(file, Path(folder))
+            return keras.models.load_model(readable, custom_objects=operations(keras), compile=False)
     except ImportError:
         raise
     except Exception as error:
@@ -69,25 +68,22 @@ def _check(file: Path) -> None:
             raise SourceError(f"{file}: is a Git LFS pointer, not the file itself; run git lfs pull")
     if file.suffix.lower() == ".keras" and not zipfile.is_zipfile(file):
         raise SourceError(f"{file}: is damaged, a .keras file is a zip archive")
+    if zipfile.is_zipfile(file) and _version(file).startswith("2."):
+        raise SourceError(f"{file}: Keras 3 cannot read the .keras of Keras 2; save it as .h5 with Keras 2")
 
 
-def _readers(keras: Any) -> dict[str, Any]:
-    return {name: _reader(getattr(keras.layers, name), keys) for name, keys in _UNREAD.items()}
-
-
-def _reader(layer: Any, keys: tuple[str, ...]) -> Any:
-    """Give a layer that reads the configuration of Keras 2 as well."""
-
-    def from_config(_: Any, config: dict[str, Any]) -> Any:
-        if config.get("groups", 1) != 1:
-            raise ValueError(f"{layer.__name__} with groups={config['groups']}, which Keras 3 does not have")
-        return layer.from_config({key: value for key, value in config.items() if key not in keys})
-
-    return type(layer.__name__, (layer,), {"from_config": classmethod(from_config)})
+def _version(file: Path) -> str:
+    """Return the version of Keras that wrote a `.keras` file; empty where it does not say."""
+    with zipfile.ZipFile(file) as archive:
+        if "metadata.json" not in archive.namelist():
+            return ""
+        return str(json.loads(archive.read("metadata.json")).get("keras_version", ""))
 
 
 def _reason(error: Exception) -> str:
     """Give the cause, which Keras puts last, behind a configuration of many lines."""
+    if isinstance(error, SourceError):
+        return str(error)
     cause = str(error).rpartition("Exception encountered:")[2]
     for pattern, remedy in _REMEDIES:
         if match := re.search(pattern, cause):
