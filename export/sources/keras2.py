@@ -18,7 +18,7 @@ _UNREAD = {
     "Conv2DTranspose": ("groups",),
     "SeparableConv2D": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
 }
-_REVERSED = [{"class_name": "__ellipsis__"}, {"start": None, "stop": None, "step": -1}]  # [..., ::-1]
+_REVERSED = [..., {"start": None, "stop": None, "step": -1}]  # [..., ::-1]
 
 
 def rewritten(file: Path, folder: Path) -> Path:
@@ -89,7 +89,8 @@ def _network(config: Mapping[str, Any]) -> dict[str, Any]:
     network = {**config, "layers": [_connected(layer, end) for layer in config["layers"]]}
     for key in ("input_layers", "output_layers"):
         if key in config:
-            network[key] = [end(reference) for reference in config[key]]
+            ends = [end(reference) for reference in config[key]]
+            network[key] = ends[0] if len(ends) == 1 else ends  # of a list Keras 3 makes a list of one tensor
     return network
 
 
@@ -106,8 +107,8 @@ def _connected(layer: Mapping[str, Any], end: Callable[[Sequence[Any]], list[Any
 
 def _counts_itself(layer: Mapping[str, Any]) -> bool:
     """Tell whether Keras 2 numbered its calls from 1, as 0 was its own construction."""
-    layers = layer["config"].get("layers") if layer["class_name"] in _MODELS else None
-    return bool(layers) and layers[0]["class_name"] == "InputLayer"
+    layers = layer["config"].get("layers", []) if layer["class_name"] in _MODELS else []
+    return bool(layers) and bool(layers[0]["class_name"] == "InputLayer")
 
 
 def _name(name: str) -> str:

@@ -45,7 +45,7 @@ def load(keras: Any, file: Path) -> Any:
     except ImportError:
         raise
     except Exception as error:
-        raise SourceError(f"{file}: {_reason(error)}") from error
+        raise SourceError(f"{file}: {reason(error)}") from error
 
 
 def in_float32(model: Any) -> bool:
@@ -80,12 +80,13 @@ def _version(file: Path) -> str:
         return str(json.loads(archive.read("metadata.json")).get("keras_version", ""))
 
 
-def _reason(error: Exception) -> str:
-    """Give the cause, which Keras puts last, behind a configuration of many lines."""
+def reason(error: Exception) -> str:
+    """Say why a network cannot be loaded or run: Keras puts the cause behind pages of configuration."""
     if isinstance(error, SourceError):
         return str(error)
-    cause = str(error).rpartition("Exception encountered:")[2]
+    cause = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).rpartition("Exception encountered:")[2]
+    cause = re.sub(r"^\s*Exception encountered when calling .*\s+", "", cause)
     for pattern, remedy in _REMEDIES:
         if match := re.search(pattern, cause):
             return remedy.format(**match.groupdict())
-    return f"cannot be loaded ({first_line(type(error)(cause))})"
+    return f"cannot be loaded ({first_line(ValueError(cause or type(error).__name__))})"

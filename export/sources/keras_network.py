@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ..errors import SourceError
 from ..source import first_line
 from .keras_input import Expected, expected_input, pictures
-from .keras_load import in_float32, load
+from .keras_load import in_float32, load, reason
 from .keras_walk import arrivals, final_activation
 from .reference_resnet import is_reference_resnet
 
@@ -81,7 +81,7 @@ def open_network(path: Path) -> Network:
     except ImportError as error:
         raise SourceError(f"{path}: {first_line(error)}; {INSTALL}") from error
     except Exception as error:
-        raise SourceError(f"{path}: cannot be loaded ({first_line(error)})") from error
+        raise SourceError(f"{path}: {reason(error)}") from error
 
 
 def _open_keras(file: Path) -> Network:
