@@ -114,8 +114,8 @@ class Source(ABC):
         record: Record that training left beside the checkpoint; an empty one elsewhere.
         evaluation: Evaluation that `aiface-train evaluate` left beside the checkpoint; None elsewhere.
         has_faces: Whether the network has a face head; `record.faces` then has its thresholds.
-        assumptions: What is taken to be so of the source and its input that no file says for certain, each with its
-            reason, by a short name; told to the user and kept in the manifest.
+        assumptions: Statements on the source and its input that no file makes for certain, each with its reason, by a
+            short name; told to the user and kept in the manifest.
     """
 
     name: str

@@ -20,7 +20,8 @@ from ..checkpoint_record import Channels, CheckpointRecord
 from ..errors import SourceError
 from ..pixel_range import NORMALISATIONS, PixelRange
 from ..source import Hints, Origin, Preprocessing, Source
-from .keras_network import Network, import_keras, is_rgb, is_saved_model, open_network
+from .keras_form import Network, is_rgb
+from .keras_network import import_keras, is_saved_model, open_network
 from .labels import ai_labels
 
 _SUFFIXES = (".h5", ".hdf5", ".keras")
@@ -34,9 +35,9 @@ class Fed:
 
     Attributes:
         channels: Order of the channels of the photos that were scaled.
-        range: What they were scaled to; `caffe` also turns RGB into BGR, as Keras' `preprocess_input` does.
+        range: Range that they were scaled to; `caffe` also turns RGB into BGR, as Keras' `preprocess_input` does.
         resize: Filter with which they were squashed.
-        reasons: Why each of these is taken to be so, by its name.
+        reasons: Reason for each of these, by its name.
     """
 
     channels: Channels
@@ -56,7 +57,7 @@ class KerasSource(Source):
 
     Attributes:
         network: The network as its file has it.
-        fed: How photos were read and scaled for it.
+        fed: Way in which photos were read and scaled for it.
     """
 
     network: Network

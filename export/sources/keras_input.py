@@ -57,7 +57,7 @@ def expected_input(arrived: Sequence[NDArray[Any]]) -> Expected:
     """Tell from what arrived at the first weights what the network wants to be fed.
 
     Args:
-        arrived: What arrived at each of them for `pictures`, `[9, ...]`.
+        arrived: Arrays that arrived at each of them for `pictures`, `[9, ...]`.
     """
     lines = [_line(values) for values in arrived]
     verdicts = {Expected() if line is None else _of_line(line) for line in lines}

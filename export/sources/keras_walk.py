@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_PASSED = object()  # stands for what has gone through weights
+_BEHIND_WEIGHTS = object()  # stands for what has gone through weights
 # They change nothing, or only the shape, of which the caller sees the last.
 _IDENTITIES = ("Dropout", "Flatten", "Reshape", "Identity", "Cast", "Squeeze")
 
@@ -73,8 +73,8 @@ def _walk(keras: Any, model: Any, values: Any, found: list[NDArray[Any]]) -> Any
 
 def _step(keras: Any, operation: Any, args: Any, kwargs: Any, found: list[NDArray[Any]]) -> Any:
     leaves = keras.tree.flatten((args, kwargs))
-    if any(leaf is _PASSED for leaf in leaves):
-        return _passed(operation)
+    if any(leaf is _BEHIND_WEIGHTS for leaf in leaves):
+        return _behind_weights(operation)
     if _graph(operation) is not None:
         return _walk(keras, operation, args, found)
     if not getattr(operation, "weights", None) or isinstance(operation, keras.layers.Normalization):
@@ -83,9 +83,9 @@ def _step(keras: Any, operation: Any, args: Any, kwargs: Any, found: list[NDArra
         return operation(*args, **kwargs | told)
     tensors = [leaf for leaf in leaves if keras.ops.is_tensor(leaf)]
     found += [np.asarray(keras.ops.convert_to_numpy(tensor)) for tensor in tensors]
-    return _passed(operation)
+    return _behind_weights(operation)
 
 
-def _passed(operation: Any) -> list[object]:
+def _behind_weights(operation: Any) -> list[object]:
     """Return as many outputs as any of its calls has."""
-    return [_PASSED] * max(len(node.outputs) for node in operation._inbound_nodes)  # noqa: SLF001
+    return [_BEHIND_WEIGHTS] * max(len(node.outputs) for node in operation._inbound_nodes)  # noqa: SLF001

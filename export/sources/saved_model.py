@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 
 from ..errors import SourceError
+from .keras_form import INSTALL, OPSET, Network, num_outputs, only
 from .keras_input import Expected
-from .keras_network import INSTALL, OPSET, Network, num_outputs, only
 from .reference_resnet import is_reference_resnet
 
 
