@@ -17,6 +17,7 @@ from aiface_runtime.manifest import FILTERS
 
 from .checkpoint_record import CHANNELS
 from .options import PRECISIONS, ExportOptions
+from .pixel_range import RANGES
 
 if TYPE_CHECKING:
     from .pipeline import Exported
@@ -30,6 +31,10 @@ _PRECISION = (
     "fewer bits where --images show that next to nothing is lost; auto: the fastest here of fp32, fp16 and int8; "
     "-weights: smaller files, not faster (default: fp32)"
 )
+_RANGE = (
+    "what levels were scaled to before they were fed; caffe, torch and -1-1 as by preprocess_input of "
+    "keras.applications (default: as the layers before the first weights say)"
+)
 _OLD_FORM = "adopt"  # the first word of the command that once took ONNX files
 
 
@@ -40,8 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when the file was written, 1 when something was wrong and nothing was written, 4 when the output cannot be
         written; argparse exits with 2.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = _joined(sys.argv[1:] if argv is None else argv)
     return run_program("aiface-export", lambda: _run(words))
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Join --range to its value, as argparse would take -1-1 for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined[-1:] == ["--range"]:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _run(words: list[str]) -> int:
@@ -90,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     add_options(parser)
     keras = parser.add_argument_group("of a source that does not say it itself")
     keras.add_argument("--labels", type=_names, default=(), metavar="A,B", help="what its outputs, or 0 and 1, mean")
-    keras.add_argument("--channels", choices=CHANNELS, help="the order it was fed (default: bgr)")
+    keras.add_argument("--channels", choices=CHANNELS, help="the order it was fed (default: bgr, rgb before caffe)")
+    keras.add_argument("--range", choices=RANGES, help=_RANGE)
     keras.add_argument(
         "--resize", choices=FILTERS, metavar="FILTER", help="how photos were resized (default: bilinear_no_antialias)"
     )
@@ -120,7 +137,12 @@ def _export(args: argparse.Namespace, command: str) -> None:
     check_report(args.report)
     progress(f"reading {args.source}")
     hints = Hints(
-        labels=args.labels, channels=args.channels, resize=args.resize, processor=args.processor, config=args.config
+        labels=args.labels,
+        channels=args.channels,
+        range=args.range,
+        resize=args.resize,
+        processor=args.processor,
+        config=args.config,
     )
     hints = replace(hints, subfolder=args.subfolder)
     with nullcontext() if args.verbose else quiet():
@@ -151,6 +173,8 @@ def write(source: Source, args: argparse.Namespace, command: str) -> None:
     """
     from .pipeline import export
 
+    for name, assumption in source.assumptions.items():
+        progress(f"{name}: {assumption}")
     exported = export(source, args.output, _options(args, command), progress)
     if args.bundle:
         from .model_card import bundle

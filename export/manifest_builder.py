@@ -71,6 +71,7 @@ class _Common(TypedDict):
     evaluation: Mapping[str, Any] | None
     training: Mapping[str, Any] | None
     source: Mapping[str, Any]
+    assumptions: NotRequired[Mapping[str, str]]
     licence: str
     limits: str
 
@@ -105,7 +106,7 @@ def build_manifest(
     """
     record = _record(source, calibration)
     points = record.operating_points or PLAIN_POINTS
-    return {
+    document: ManifestDocument = {
         "schema": SCHEMA,
         "name": options.name or name,
         "version": options.model_version,
@@ -129,6 +130,9 @@ def build_manifest(
         "licence": record.licence or "as the checkpoint's",
         "limits": record.limits or "Not stated by the checkpoint.",
     }
+    if source.assumptions:
+        document["assumptions"] = source.assumptions
+    return document
 
 
 def add_proofs(

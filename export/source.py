@@ -18,6 +18,7 @@ from aiface_runtime.images import ImageInput
 from aiface_runtime.manifest import Filter, Step
 
 from .checkpoint_record import Channels, CheckpointRecord
+from .pixel_range import PixelRange
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
 Head: TypeAlias = Literal["logits", "probabilities"]
@@ -32,6 +33,7 @@ class Hints:
     Attributes:
         labels: Labels in output order, of a single sigmoid what 0 and what 1 means; empty where the source says.
         channels: The order in which a Keras network was fed.
+        range: The range in which a Keras network was fed.
         resize: The filter with which photos were squashed to a Keras network's input.
         processor: The `preprocessor_config.json` that belongs to an ONNX file.
         config: A `config.json` with an ONNX file's `id2label`.
@@ -40,6 +42,7 @@ class Hints:
 
     labels: tuple[str, ...] = ()
     channels: Channels | None = None
+    range: PixelRange | None = None
     resize: Filter | None = None
     processor: Path | None = None
     config: Path | None = None
@@ -114,6 +117,8 @@ class Source(ABC):
         record: Record that training left beside the checkpoint; an empty one elsewhere.
         evaluation: Evaluation that `aiface-train evaluate` left beside the checkpoint; None elsewhere.
         has_faces: Whether the network has a face head; `record.faces` then has its thresholds.
+        assumptions: Statements on the source and its input that no file makes for certain, each with its reason, by a
+            short name; told to the user and kept in the manifest.
     """
 
     name: str
@@ -126,6 +131,7 @@ class Source(ABC):
     record: CheckpointRecord = field(default_factory=CheckpointRecord)
     evaluation: Evaluation | None = None
     has_faces: bool = False
+    assumptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ai_indices(self) -> list[int]:

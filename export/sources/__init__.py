@@ -17,7 +17,7 @@ _BARE_FILE = (  # a .pth, .pt, .ckpt, .bin or .safetensors
     "model.save_pretrained(FOLDER) and its image processor with processor.save_pretrained(FOLDER) (of timm's: "
     "timm.models.save_for_hf), or export it with torch.onnx, and give its folder or .onnx file"
 )
-_SAYS_ITSELF = "says its labels and pre-processing itself; leave out --labels, --channels and --resize"
+_SAYS_ITSELF = "says its labels and pre-processing itself; leave out --labels, --channels, --range and --resize"
 
 
 def open_source(source: str, ai_label: Sequence[str] = (), hints: Hints = Hints()) -> Source:  # noqa: B008 frozen
@@ -60,7 +60,7 @@ def open_source(source: str, ai_label: Sequence[str] = (), hints: Hints = Hints(
 def _open_onnx(path: Path, ai_label: Sequence[str], hints: Hints) -> Source:
     if is_keras(path) or path.is_dir():
         raise SourceError(f"{path}: --processor and --config are for an .onnx file; leave them out")
-    if hints.labels or hints.channels or hints.resize:
+    if hints.labels or hints.channels or hints.range or hints.resize:
         raise SourceError(f"{path}: {_SAYS_ITSELF}")
     if hints.processor is None or hints.config is None:
         raise SourceError(

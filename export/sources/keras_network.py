@@ -9,50 +9,22 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from ..errors import SourceError
 from ..source import first_line
-
-OPSET = 18
-_MIN_SCALE_OF_UNITS = 0.1  # 1/255 and 1/127.5 are for bytes; what networks do to 0 to 1 is of the order of 1
-_INSTALL = 'pip install "aiface[export-keras]"'
-
-
-@dataclass(frozen=True, kw_only=True)
-class Network:
-    """What the three forms have in common.
-
-    Attributes:
-        name: The network's own name.
-        framework: `keras`, or `tensorflow` for a SavedModel, which keeps a graph and no layers.
-        shape: Height, width and channels of the input; None where it takes any.
-        input_max: Value of a full channel: 1, or 255 where the network rescales pixels itself.
-        num_outputs: Number of answers to a photo.
-        final_activation: Name of the last function: `sigmoid`, `softmax` or another.
-        reference: Framework that `answers` computes with, and its version, for the record of the proof.
-        answers: Function from float32 `[N, height, width, 3]` to float32 `[N, num_outputs]`.
-        exporters: Exporters by name, as in `Source`.
-    """
-
-    name: str
-    framework: str
-    shape: tuple[int | None, ...]
-    input_max: float
-    num_outputs: int | None
-    final_activation: str
-    reference: str
-    answers: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-    exporters: Mapping[str, Callable[[], onnx.ModelProto]]
+from .keras_form import INSTALL, OPSET, Network, is_rgb, num_outputs, only
+from .keras_input import Expected, expected_input, pictures
+from .keras_load import in_float32, load, reason
+from .keras_walk import arrivals, final_activation
+from .reference_resnet import is_reference_resnet
+from .saved_model import open_saved_model
 
 
 def is_saved_model(path: Path) -> bool:
@@ -67,34 +39,42 @@ def open_network(path: Path) -> Network:
         SourceError: The file is damaged, has several inputs or outputs, or a package to open it is missing.
     """
     try:
-        return _open_saved_model(path) if is_saved_model(path) else _open_keras(path)
+        if is_saved_model(path):
+            return open_saved_model(path)
+        return _open_keras(path)
     except SourceError:
         raise
     except ImportError as error:
-        raise SourceError(f"{path}: {first_line(error)}; {_INSTALL}") from error
+        raise SourceError(f"{path}: {first_line(error)}; {INSTALL}") from error
     except Exception as error:
-        raise SourceError(f"{path}: cannot be loaded ({first_line(error)})") from error
+        raise SourceError(f"{path}: {reason(error)}") from error
 
 
 def _open_keras(file: Path) -> Network:
-    if not file.is_file():
-        raise SourceError(f"{file}: no such file")
-    if file.suffix == ".keras" and not zipfile.is_zipfile(file):
-        raise SourceError(f"{file}: is damaged, a .keras file is a zip archive")
     keras = import_keras(file)
-    model = keras.models.load_model(file, compile=False)
-    inputs, outputs = _only(model.inputs, "input", file), _only(model.outputs, "output", file)
+    model = load(keras, file)
+    inputs, outputs = only(model.inputs, "input", file), only(model.outputs, "output", file)
+    reduced = in_float32(model)
+    shape: tuple[int | None, ...] = tuple(inputs.shape[1:])
     return Network(
         name=model.name,
         framework="keras",
-        shape=tuple(inputs.shape[1:]),
-        input_max=_input_max(keras, model),
-        num_outputs=outputs.shape[-1],
-        final_activation=_final_activation(keras, model),
-        reference=f"keras on {keras.backend.backend()}, float32",
+        shape=shape,
+        expected=_expected(keras, model, shape),
+        is_reference_resnet=is_reference_resnet(weight.shape for weight in model.weights),
+        num_outputs=num_outputs(outputs.shape, file),
+        final_activation=final_activation(model),
+        reference=f"keras on {keras.backend.backend()}, float32" + " in place of its lower precision" * reduced,
         answers=lambda pixels: np.asarray(keras.ops.convert_to_numpy(model(pixels, training=False))),
         exporters=_exporters(keras, model),
     )
+
+
+def _expected(keras: Any, model: Any, shape: tuple[int | None, ...]) -> Expected:
+    if not is_rgb(shape):
+        return Expected()  # refused with its shape
+    height, width = (int(side) for side in shape[:2] if side is not None)
+    return expected_input(arrivals(keras, model, pictures(height, width)))
 
 
 def import_keras(path: Path) -> Any:
@@ -108,7 +88,7 @@ def import_keras(path: Path) -> Any:
     """
     backend = next((name for name in ("tensorflow", "torch") if util.find_spec(name)), None)
     if backend is None or util.find_spec("keras") is None:
-        raise SourceError(f"{path}: needs Keras, with TensorFlow or PyTorch; {_INSTALL}")
+        raise SourceError(f"{path}: needs Keras, with TensorFlow or PyTorch; {INSTALL}")
     if "keras" not in sys.modules:
         os.environ.setdefault("KERAS_BACKEND", backend)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow otherwise logs the CPU's features
@@ -117,33 +97,16 @@ def import_keras(path: Path) -> Any:
     return keras
 
 
-def _only(tensors: Any, kind: str, path: Path) -> Any:
-    if not isinstance(tensors, list) or len(tensors) != 1:
-        count = len(tensors) if tensors else "no fixed"
-        raise SourceError(f"{path}: has {count} {kind}s; an image classifier with one is exported")
-    return tensors[0]
-
-
-def _final_activation(keras: Any, model: Any) -> str:
-    layer = model
-    while isinstance(layer, keras.Model):
-        layer = layer.layers[-1]
-    function = getattr(layer, "activation", None)
-    return str(getattr(function, "__name__", type(layer).__name__)).lower()
-
-
-def _input_max(keras: Any, model: Any) -> float:
-    """Return 255 where the first rescaling layer, if there is one, scales 8-bit levels down, else 1."""
-    for layer in model._flatten_layers():  # noqa: SLF001 also those of models within the model
-        if isinstance(layer, keras.layers.Rescaling):
-            return 255.0 if np.max(np.abs(layer.scale)) < _MIN_SCALE_OF_UNITS else 1.0
-    return 1.0
-
-
 def _exporters(keras: Any, model: Any) -> Mapping[str, Callable[[], onnx.ModelProto]]:
     if keras.backend.backend() == "torch":  # Keras' own takes TorchScript there, whose graph gave other answers
-        return {"torch.onnx dynamo": lambda: _by_dynamo(model)}
-    return {"keras": lambda: _by_keras(model)}
+        return {"torch.onnx dynamo": lambda: _by_dynamo(_in_inference(keras, model))}
+    return {"keras": lambda: _by_keras(_in_inference(keras, model))}
+
+
+def _in_inference(keras: Any, model: Any) -> Any:
+    """Give the model a float32 input, and tell its layers to predict: exporters would let augmentations take part."""
+    image = keras.Input(model.inputs[0].shape[1:], dtype="float32")
+    return keras.Model(image, model(image, training=False))
 
 
 def _by_keras(model: Any) -> onnx.ModelProto:
@@ -158,49 +121,3 @@ def _by_dynamo(model: Any) -> onnx.ModelProto:
     from .torch_exporter import by_dynamo
 
     return by_dynamo(model.eval(), model.inputs[0].shape[1:], OPSET)
-
-
-def _open_saved_model(folder: Path) -> Network:
-    if util.find_spec("tensorflow") is None:
-        raise SourceError(f"{folder}: only TensorFlow reads a SavedModel folder; {_INSTALL}, or export its .h5 file")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(folder))
-    if (signature := loaded.signatures.get("serving_default")) is None:
-        raise SourceError(f"{folder}: has no serving signature (serving_default); save it with model.export")
-    name, pixels = _only(list(signature.structured_input_signature[1].items()), "input", folder)
-    output, answer = _only(list(signature.structured_outputs.items()), "output", folder)
-    # through the loaded object, which owns the variables
-    serve = tf.function(lambda image: loaded.signatures["serving_default"](**{name: image})[output])
-    shape: tuple[int | None, ...] = tuple(pixels.shape[1:])
-    return Network(
-        name=folder.resolve().name,
-        framework="tensorflow",
-        shape=shape,
-        input_max=1.0,  # its graph does not tell a rescaling from any other product
-        num_outputs=answer.shape[-1],
-        final_activation=_frozen_final_activation(signature),
-        reference="the SavedModel's serving signature by tensorflow, float32",
-        answers=lambda pixels: np.asarray(serve(tf.constant(pixels))),
-        exporters={"tf2onnx": lambda: _by_tf2onnx(serve, shape)},
-    )
-
-
-def _frozen_final_activation(signature: Any) -> str:
-    """Return the operation behind a graph's output, with calls inlined."""
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    operation = convert_variables_to_constants_v2(signature).outputs[0].op
-    while operation.type == "Identity":
-        operation = operation.inputs[0].op
-    return str(operation.type).lower()
-
-
-def _by_tf2onnx(serve: Any, shape: tuple[int | None, ...]) -> onnx.ModelProto:
-    import tensorflow as tf
-    import tf2onnx
-
-    pixels = tf.TensorSpec((None, *shape), tf.float32, name="pixels")
-    model: onnx.ModelProto = tf2onnx.convert.from_function(serve, input_signature=[pixels], opset=OPSET)[0]
-    return model

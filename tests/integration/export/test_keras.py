@@ -121,6 +121,7 @@ def test_several_outputs_end_in_softmax(tmp_path: Path, portrait: Path) -> None:
     model = keras.Sequential([keras.Input((32, 48, 3)), *layers])
     model.save(tmp_path / "three.keras")
     options = ["--labels", "gan,photo,odd", "--ai-label", "gan", "--ai-label", "odd", "--resize", "bicubic"]
+    options += ["--range", "0-1"]
     assert main([str(tmp_path / "three.keras"), "-o", str(tmp_path / "three.onnx"), *options]) == 0
     with Image.open(portrait) as image:
         pixels = np.asarray(image.convert("RGB").resize((48, 32), Image.Resampling.BICUBIC))[..., ::-1]
