@@ -18,9 +18,9 @@ from aiface_runtime.images import ImageInput
 from aiface_runtime.manifest import Filter, Step
 
 from .checkpoint_record import Channels, CheckpointRecord
+from .options import Head, WrittenPrecision
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
-Head: TypeAlias = Literal["logits", "probabilities"]
 FACE_LOGITS = "face_logits"  # the second output of graphs of a network with a face head
 
 
@@ -34,6 +34,8 @@ class Hints:
         resize: The filter with which photos were squashed to a Keras network's input.
         processor: The `preprocessor_config.json` that belongs to an ONNX file.
         config: A `config.json` with an ONNX file's `id2label`.
+        head: What an ONNX file gives, where its graph does not say.
+        output: Name of the output of an ONNX file that holds its answers.
     """
 
     labels: tuple[str, ...] = ()
@@ -41,6 +43,8 @@ class Hints:
     resize: Filter | None = None
     processor: Path | None = None
     config: Path | None = None
+    head: Head | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +115,8 @@ class Source(ABC):
         record: Record that training left beside the checkpoint; an empty one elsewhere.
         evaluation: Evaluation that `aiface-train evaluate` left beside the checkpoint; None elsewhere.
         has_faces: Whether the network has a face head; `record.faces` then has its thresholds.
+        precision: Precision that the network is in. A graph that is not in fp32 is taken node by node, and proved at
+            its own precision.
     """
 
     name: str
@@ -123,6 +129,7 @@ class Source(ABC):
     record: CheckpointRecord = field(default_factory=CheckpointRecord)
     evaluation: Evaluation | None = None
     has_faces: bool = False
+    precision: WrittenPrecision = "fp32"
 
     @property
     def ai_indices(self) -> list[int]:

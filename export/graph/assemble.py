@@ -48,13 +48,15 @@ def assemble(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -
     after = _after(num_labels, single=single, is_logits=is_logits, temperature=temperature)
     if source.has_faces:
         _add_faces(after, face_cells(graph))
-    slim: onnx.ModelProto = onnxslim.slim(_join(before, graph, after))
+    joined = _join(before, graph, after)
+    slim: onnx.ModelProto = onnxslim.slim(joined) if source.precision == "fp32" else joined  # it turns weights to float
     for number, node in enumerate(slim.graph.node):
         node.name = node.name or f"net/{node.op_type} {number}"  # by which quantisation tells nodes apart
     versions = {entry.domain: entry.version for entry in slim.opset_import}  # merging repeats them
     del slim.opset_import[:]
     slim.opset_import.extend(helper.make_opsetid(*entry) for entry in versions.items())
-    add_evidence(slim, num_labels, source.ai_indices)
+    if source.precision == "fp32":
+        add_evidence(slim, num_labels, source.ai_indices)
     return slim
 
 

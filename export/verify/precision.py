@@ -116,6 +116,20 @@ def choose(
     return Choice(candidates[chosen].graph, PrecisionReport(requested, chosen, reports, problem_lines))
 
 
+def keep(precision: WrittenPrecision, graph: onnx.ModelProto, evaluator: VariantEvaluator) -> Choice:
+    """Report on a graph that came in fewer bits and stays as it is.
+
+    Args:
+        precision: Precision that it came in.
+        graph: Graph by `assemble`.
+        evaluator: Measures on held-out photos.
+    """
+    candidate = Candidate(graph, evaluator.measure(graph))
+    latency_ms = _latency({precision: candidate}, evaluator.pixels.shape[1:3])[precision]
+    report = _report(candidate, latency_ms, latency_ms, passed=True)
+    return Choice(graph, PrecisionReport(precision, precision, {precision: report}))
+
+
 def _report(candidate: Candidate, latency_ms: float, latency_of_fp32: float, *, passed: bool) -> CandidateReport:
     return CandidateReport(
         passed=passed,
