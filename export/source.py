@@ -59,6 +59,8 @@ class Preprocessing:
         offset: float32 `[3]`.
         channels: The network's order of channels; the file's is always RGB.
         layout: The network's order of axes; the file's is always NHWC.
+        table: float32 `[3, 256]`, what a network that rounds its input sees at each level, channel by channel, to the
+            last bit, in place of `scale` and `offset`; None for any other network.
     """
 
     steps: tuple[Step, ...]
@@ -68,6 +70,7 @@ class Preprocessing:
     offset: NDArray[np.float32]
     channels: Channels = "rgb"
     layout: Layout = "nchw"
+    table: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,8 +94,12 @@ def for_batches(
     expected = reading.probabilities(np.concatenate([original.answers(photo) for photo in photos]), original.name)
     pixels = np.concatenate([original.pixels(photo) for photo in photos])
     scanned = _photo_by_photo(model, pixels.shape[1:], reading.num_outputs)
-    ways = [(model, "none (adopted)"), (scanned, "none (adopted, photo by photo)")]
-    for graph, exporter in ways[1:] if any(node.op_type.startswith("Dynamic") for node in model.graph.node) else ways:
+    ways = [
+        (model, "none (adopted)"),
+        (_reshaped(model), "none (adopted)"),
+        (scanned, "none (adopted, photo by photo)"),
+    ]
+    for graph, exporter in ways[2:] if any(node.op_type.startswith("Dynamic") for node in model.graph.node) else ways:
         try:
             session = open_session(graph)
             answers = session.run(None, {session.get_inputs()[0].name: pixels})[0]
@@ -107,6 +111,22 @@ def for_batches(
     raise SourceError(
         f"{original.name}: does not take several photos at a time ({problem}); make it with an open batch size"
     )
+
+
+def _reshaped(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Leave the first axis open in reshapes to one photo, such as those that flatten its features."""
+    opened = onnx.ModelProto()
+    opened.CopyFrom(model)
+    constants = {tensor.name: tensor for tensor in opened.graph.initializer}
+    constants |= {node.output[0]: node.attribute[0].t for node in opened.graph.node if node.op_type == "Constant"}
+    for node in opened.graph.node:
+        tensor = constants.get(node.input[1]) if node.op_type == "Reshape" else None
+        shape = [] if tensor is None else numpy_helper.to_array(tensor).tolist()
+        if tensor is not None and len(shape) > 1 and shape[0] == 1 and 0 not in shape:
+            to = [0 if -1 in shape else -1, *shape[1:]]  # 0 keeps the axis, -1 takes what is left
+            tensor.CopyFrom(numpy_helper.from_array(np.array(to, dtype=np.int64), tensor.name))
+            del node.attribute[:]  # allowzero, by which 0 would be a size
+    return opened
 
 
 def _agree(read: Reading, answers: NDArray[np.float32], expected: NDArray[np.float32], name: str) -> bool:

@@ -48,7 +48,7 @@ class GraphEnd:
             return None
         if named := self._named(node):
             return named
-        if node.op_type in (*_SAME, *_ROUNDING, *_AVERAGES):
+        if node.op_type.removeprefix("QLinear") in (*_SAME, *_ROUNDING, *_AVERAGES):
             return self.kind(node.input[0])
         return self._combined(node)
 
@@ -79,7 +79,7 @@ class GraphEnd:
         kinds = {self.kind(name) for name in computed}
         if len(kinds) != 1 or (kind := kinds.pop()) is None:
             return None
-        op, with_constant = node.op_type, any(name in self._constants for name in node.input)
+        op, with_constant = node.op_type.removeprefix("QLinear"), any(name in self._constants for name in node.input)
         if kind == "logits":
             keeps = op in ("Add", "Sub", "BatchNormalization") or (op in ("Mul", "Div") and with_constant)
             return kind if keeps or (op == "Concat" and not with_constant) else None

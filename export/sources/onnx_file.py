@@ -17,7 +17,7 @@ from aiface_runtime.images import ImageInput, load_rgb
 
 from ..errors import SourceError
 from ..source import Hints, Origin, Source, first_line
-from .image_processor import preprocessing, read_processor
+from .image_processor import level_table, preprocessing, read_processor
 from .labels import ai_labels, labels_of
 from .onnx_batches import for_batches, open_ends
 from .onnx_end import GraphEnd
@@ -70,14 +70,14 @@ def read_onnx(file: Path, hints: Hints, ai_label: Sequence[str] = ()) -> OnnxSou
     processor, config = read_processor(hints.processor), _config(hints.config)
     labels = hints.labels or labels_of(config, str(hints.config))
     ai = ai_labels(labels, ai_label)
-    steps = preprocessing(processor, str(hints.processor))
+    steps, precision = preprocessing(processor, str(hints.processor)), precision_of(model)
     original = open_original(file, sides(pixels_input(model, str(file))), processor, steps)
     original = choose_output(original, hints.output, len(labels))
     photos = list(pictures())
     answers = np.concatenate([original.answers(photo) for photo in photos])
     if not np.isfinite(answers).all():
         raise SourceError(f"{file}: answers NaN or infinity to some pictures")
-    end, precision = GraphEnd(model), precision_of(model)
+    end = GraphEnd(model)
     reading = read_answers(
         answers,
         end.kind(original.output),
@@ -89,11 +89,12 @@ def read_onnx(file: Path, hints: Hints, ai_label: Sequence[str] = ()) -> OnnxSou
     )
     head = open_ends(model, original, reading, photos[0])
     model, exporter = for_batches(model, original, photos[:3], reading, head)
+    table = level_table(processor) if precision in ("fp16", "int8") else None
     return OnnxSource(
         name=str(file),
         labels=tuple(labels),
         ai_labels=tuple(ai),
-        preprocessing=replace(steps, layout=original.layout),
+        preprocessing=replace(steps, layout=original.layout, table=table),
         head=head,
         origin=Origin(
             framework="onnx",

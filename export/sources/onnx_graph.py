@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import NodeProto, TensorProto, external_data_helper, inliner, version_converter
@@ -39,7 +41,7 @@ def load(file: Path) -> tuple[onnx.ModelProto, list[Path]]:
         external_data_helper.load_external_data_for_model(model, str(file.parent))
         if model.functions:
             model = inliner.inline_local_functions(model)
-        onnx.checker.check_model(model)
+        _sort(model.graph)
         if _opset(model) < _MIN_OPSET:
             model = version_converter.convert_version(model, _MIN_OPSET)
     except FileNotFoundError as error:
@@ -100,6 +102,16 @@ def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
         yield node
         for attribute in node.attribute:
             yield from all_nodes(attribute.g.node)
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    """Put nodes into an order in which they can run: some converters to float16 append what belongs before."""
+    makers = {name: number for number, node in enumerate(graph.node) for name in node.output}
+    needs = {
+        number: {makers[name] for name in _taken(node) if name in makers} for number, node in enumerate(graph.node)
+    }
+    if any(before and max(before) > number for number, before in needs.items()):
+        _replace(graph.node, [graph.node[number] for number in TopologicalSorter(needs).static_order()])
 
 
 def _opset(model: onnx.ModelProto) -> int:
@@ -168,20 +180,22 @@ def keep_output(model: onnx.ModelProto, name: str) -> None:
     for node in reversed(model.graph.node):
         if needed.intersection(node.output):
             kept.append(node)
-            needed.update(node.input, _taken_inside(node))
-    weights = [tensor for tensor in model.graph.initializer if tensor.name in needed]
-    for field, values in (
-        (model.graph.node, kept[::-1]),
-        (model.graph.initializer, weights),
-        (model.graph.output, [output]),
-    ):
-        copies = [type(value).FromString(value.SerializeToString()) for value in values]
-        del field[:]
-        field.extend(copies)
+            needed |= _taken(node)
+    _replace(model.graph.node, kept[::-1])
+    _replace(model.graph.initializer, [tensor for tensor in model.graph.initializer if tensor.name in needed])
+    _replace(model.graph.output, [output])
     del model.graph.value_info[:]  # what was inferred for the file's own batch size
 
 
-def _taken_inside(node: NodeProto) -> set[str]:
-    return {name for attribute in node.attribute for inner in all_nodes(attribute.g.node) for name in inner.input} | {
-        output.name for attribute in node.attribute for output in attribute.g.output
-    }
+def _replace(field: Any, messages: Iterable[Any]) -> None:
+    """Let a repeated field hold these messages, which may be its own."""
+    copies = [type(message).FromString(message.SerializeToString()) for message in messages]
+    del field[:]
+    field.extend(copies)
+
+
+def _taken(node: NodeProto) -> set[str]:
+    """Return the names of the tensors that a node takes, and the graphs that it holds."""
+    graphs = [attribute.g for attribute in node.attribute]
+    inside = {name for graph in graphs for inner in all_nodes(graph.node) for name in inner.input}
+    return {*node.input, *inside, *(output.name for graph in graphs for output in graph.output)} - {""}

@@ -138,4 +138,4 @@ def choose_output(original: Original, said: str | None, num_labels: int) -> Orig
 
 
 def _is_float(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype in (np.float32, np.float16)
+    return isinstance(value, np.ndarray) and value.dtype in (np.float16, np.float32, np.float64)
