@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .pipeline import Exported
     from .source import Source
     from .verify.precision_report import CandidateReport
+
+_log = logging.getLogger(__name__)
 
 _SOURCE = "transformers folder, hub id org/name[@revision], .h5, .keras, SavedModel or .onnx"
 _IMAGES = "real photos for the proof: any folder, or real/ and ai/ or a manifest.csv (default: a portrait)"
@@ -72,6 +75,11 @@ def run(command: str, action: Callable[[], None]) -> int:
     except (ExportError, DataError, AifaceError, OSError) as error:
         complain(command, error)
         return NOT_WRITTEN if is_write_error(error) else 1
+    except Exception as error:  # noqa: BLE001 libraries meet files that nobody thought of; their trace is for developers
+        _log.debug("what went wrong", exc_info=True)
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        complain(command, f"cannot go on: {type(error).__name__}: {reason}; please report this as a bug")
+        return 1
     return 0
 
 
