@@ -17,6 +17,8 @@ from ..options import WrittenPrecision
 from ..source import first_line
 
 _MIN_OPSET = 13  # the first whose Softmax works on one axis; older files are converted
+_MIN_IR = 8  # older forms list weights among the inputs
+_MIN_OPSET_KEPT = 11  # of graphs in fewer bits, whose operators of onnxruntime's own no converter knows
 _MAX_BYTES = 2**31 - 2**20  # of one file: protobuf's limit, less what is added
 _LFS = b"version https://git-lfs.github.com/spec/"
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
@@ -42,7 +44,8 @@ def load(file: Path) -> tuple[onnx.ModelProto, list[Path]]:
         if model.functions:
             model = inliner.inline_local_functions(model)
         _sort(model.graph)
-        if _opset(model) < _MIN_OPSET:
+        model.ir_version = max(model.ir_version, _MIN_IR)
+        if _opset(model) < (_MIN_OPSET if precision_of(model) == "fp32" else _MIN_OPSET_KEPT):
             model = version_converter.convert_version(model, _MIN_OPSET)
     except FileNotFoundError as error:
         raise SourceError(f"{file}: no such file") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,7 +76,12 @@ def open_original(file: Path, declared: Sequence[int], processor: ImageProcessor
             errors.append(error)
         else:
             return original
-    raise SourceError(f"{file}: does not run on one photo ({first_line(errors[0])})") from errors[0]
+    raise SourceError(f"{file}: does not run on one photo ({_reason(errors[0])})") from errors[0]
+
+
+def _reason(error: Exception) -> str:
+    """Return what onnxruntime complains of, without its codes and the file's name, which come first."""
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed: ?)?", "", first_line(error))
 
 
 def _layouts(declared: Sequence[int], steps: Preprocessing, file: Path) -> list[Layout]:

@@ -43,7 +43,9 @@ class Reading:
         """
         values = answers.astype(np.float64)
         if self.head == "probabilities":
-            self._check(values, name)
+            check_range(values, self.tolerance, name)
+        if self.head == "probabilities" and self.num_outputs > 1 and self.own is None:
+            check_sums(values, self.tolerance, name)
         if self.num_outputs > 1 and self.own is None:
             shares = values / values.sum(axis=1, keepdims=True) if self.head == "probabilities" else softmax(values, 1)
             return np.asarray(shares, dtype=np.float32)
@@ -52,13 +54,33 @@ class Reading:
         pair = [1 - chosen, chosen] if self.own != 0 else [chosen, 1 - chosen]
         return np.stack(pair, axis=1).astype(np.float32)
 
-    def _check(self, values: NDArray[np.float64], name: str) -> None:
-        low, high = float(values.min()), float(values.max())
-        if not (low >= -self.tolerance and high <= 1 + self.tolerance):
-            raise SourceError(
-                f"{name}: its answers reach from {low:.3g} to {high:.3g}, which are no probabilities; say --head "
-                "logits if they are that, and of percent give a file without the node that scales them"
-            )
+
+def check_range(values: NDArray[np.float64], tolerance: float, name: str) -> None:
+    """Refuse what is no probability, 0 to 1.
+
+    Raises:
+        SourceError: With `name`, the file's.
+    """
+    low, high = float(values.min()), float(values.max())
+    if not (low >= -tolerance and high <= 1 + tolerance):
+        raise SourceError(
+            f"{name}: its answers reach from {low:.3g} to {high:.3g}, which are no probabilities; say --head logits if "
+            "they are that, and of percent give a file without the node that scales them"
+        )
+
+
+def check_sums(values: NDArray[np.float64], tolerance: float, name: str) -> None:
+    """Refuse answers `[N, C]` that are no shares of 1.
+
+    Raises:
+        SourceError: With `name`, the file's.
+    """
+    sums = values.sum(axis=1)
+    if not np.allclose(sums, 1, atol=tolerance):
+        raise SourceError(
+            f"{name}: its answers to a photo add up to {sums.min():.3g} to {sums.max():.3g}, not to 1 as those of a "
+            "softmax over the labels; give a file that ends in logits"
+        )
 
 
 def read_answers(
@@ -87,21 +109,23 @@ def read_answers(
     """
     head = _head(end, said, config, name)
     num_outputs, tolerance = answers.shape[1], _ROUNDED if rounded else _TOLERANCE
-    reading = Reading(head=head, num_outputs=num_outputs, tolerance=tolerance)
-    reading.probabilities(answers, name)
     if head == "logits":
         _check_logits(answers, end, name)
         own = num_outputs > 1 and _function(config) == "sigmoid"
     else:
-        own = num_outputs > 1 and not np.allclose(answers.sum(axis=1), 1, atol=tolerance)
-        if (own and end == "softmax") or (end == "softmax" and num_outputs == 1 and (answers == 1).all()):
-            raise SourceError(f"{name}: its softmax is not over the answers to a photo, which do not add up to 1")
+        check_range(answers.astype(np.float64), tolerance, name)
+        unequal = not np.allclose(answers.sum(axis=1), 1, atol=tolerance)
+        own = num_outputs > 1 and (end == "sigmoid" or (end is None and unequal))
+    if num_outputs == 1 and end == "softmax":
+        raise SourceError(f"{name}: a softmax of one answer is always 1; give a file that ends in the logit before it")
     if own and (num_outputs != 2 or len(ai) != 1):
         raise SourceError(
             f"{name}: gives each of its {num_outputs} labels a probability of its own; that can be exported for two "
             "labels, of which one means AI"
         )
-    return Reading(head=head, num_outputs=num_outputs, own=ai[0] if own else None, tolerance=tolerance)
+    reading = Reading(head=head, num_outputs=num_outputs, own=ai[0] if own else None, tolerance=tolerance)
+    reading.probabilities(answers, name)
+    return reading
 
 
 def _head(end: End | None, said: Head | None, config: Mapping[str, Any], name: str) -> Head:

@@ -133,6 +133,15 @@ def channels_last() -> onnx.ModelProto:
     return model
 
 
+def of_2018() -> onnx.ModelProto:
+    """Return an old form, which lists its weights among the inputs."""
+    model = network()
+    model.ir_version, model.opset_import[0].version = 3, 9
+    weights = [helper.make_tensor_value_info(each.name, each.data_type, each.dims) for each in model.graph.initializer]
+    model.graph.input.extend(weights)
+    return model
+
+
 def all_sides_open() -> onnx.ModelProto:
     model = network()
     shape = ["batch_size", "num_channels", "height", "width"]  # as optimum writes it
@@ -177,6 +186,7 @@ KINDS: dict[str, tuple[Callable[[], onnx.ModelProto], Callable[[Answers], Answer
         {},
         [],
     ),
+    "a file of 2018": (of_2018, shares, {}, []),
     "[N, H, W, 3]": (channels_last, shares, {}, []),
     "all sides open": (all_sides_open, shares, {}, []),
 }
@@ -214,7 +224,12 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str, list[str]]] = {
     ),
     "softmax over the batch": (
         lambda: ending(network(), [("Softmax", ["logits"], ["shares"], {"axis": 0})], {"shares": ["batch", 2]}),
-        "its softmax is not over the answers",
+        "not to 1 as those of a softmax over the labels",
+        [],
+    ),
+    "a softmax of one answer": (
+        lambda: ending(network(1), [SOFTMAX], {"shares": ["batch", 1]}),
+        "is always 1",
         [],
     ),
     "three sigmoids": (
@@ -278,6 +293,20 @@ def test_fewer_bits_stay_as_they_are(
     )
     float_answers = shares(raw_answers(plain, tmp_path, photos))
     assert np.abs(wanted - float_answers).max() > (0 if precision == "fp16" else 1e-4)
+
+
+def test_the_summary_is_of_what_was_written(tmp_path: Path, painted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    describe(tmp_path)
+    onnx.save(network(scale=4), tmp_path / "plain.onnx")
+    report = tmp_path / "report.json"
+    options = ("--precision", "int8", "--images", str(painted), "--report", str(report))
+    assert export(tmp_path, tmp_path / "plain.onnx", tmp_path / "out.onnx", *options) == 0
+    measured = json.loads(report.read_text())
+    int8 = measured["precision"]["candidates"]["int8"]
+    assert int8["max_difference"] > 10 * measured["parity"]["max_difference"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == f"largest difference {int8['max_difference']:.1e} on {int8['images']} photos"
+    assert lines[2].startswith(f"labels equal {int8['label_agreement']:.1%}")
 
 
 @pytest.fixture(scope="module")
