@@ -34,7 +34,7 @@ class Hints:
         resize: The filter with which photos were squashed to a Keras network's input.
         processor: The `preprocessor_config.json` that belongs to an ONNX file.
         config: A `config.json` with an ONNX file's `id2label`.
-        head: What an ONNX file gives, where its graph does not say.
+        head: Kind of an ONNX file's answers, where its graph does not say.
         output: Name of the output of an ONNX file that holds its answers.
     """
 

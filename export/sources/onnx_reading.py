@@ -27,7 +27,7 @@ class Reading:
         num_outputs: Number of answers to a photo: one, which is the second label's, or one for each label.
         own: Index of the AI label of two labels that each have a probability of their own, by a sigmoid; the other's
             is the rest to 1. None where the answers are shares of 1.
-        tolerance: How far rounding may take shares from a sum of 1.
+        tolerance: Largest gap that rounding may leave between a sum of shares and 1.
     """
 
     head: Head
@@ -97,8 +97,8 @@ def read_answers(
 
     Args:
         answers: float32 `[N, C]`, to pictures that differ.
-        end: What the graph's last nodes say.
-        said: What the user says.
+        end: Kind of the answers by the graph's last nodes; None where they do not say.
+        said: Kind of the answers by the user; None where nothing was said.
         config: The configuration that belongs to the file; `problem_type` and `function_to_apply` as transformers'.
         ai: Indices of the labels that mean AI-generated.
         name: Name of the file and of what ends it, for messages.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import PrecisionError
 from ..graph.convert import measure
 from ..graph.heads import head_nodes
+from ..graph.quantize import WITH_WEIGHTS
 from ..options import TRIED_BY_AUTO, VARIANTS, Precision, VariantName, WrittenPrecision
 from ..source import first_line
 from .evaluator import VariantEvaluator, VariantMetrics, mean_error, probabilities_of
@@ -185,6 +186,8 @@ def _make(
 ) -> Candidate:
     progress(f"making {name}")
     try:
+        if not any(node.op_type in WITH_WEIGHTS for node in fp32.graph.graph.node):
+            raise PrecisionError("it has no layers but those that run photo by photo, which stay in float")
         with open_variant(name, fp32.graph, calibrating) as variant:
             candidate = _candidate(variant, (), fp32.graph, evaluator)
             if candidate.passes(fp32):

@@ -238,6 +238,11 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str, list[str]]] = {
         [],
     ),
     "eight photos": (lambda: network(batch=8), "takes 8 photos at a time", []),
+    "fewer bits, photo by photo": (
+        lambda: of_one_photo({"row": [2]}, ("Squeeze", ["logits", "axis"], ["row"], {}), axis=[0]),
+        "which stay in float",
+        ["--precision", "fp16-weights"],
+    ),
     "bits twice": (lambda: convert_float_to_float16(network()), "is in fp16 already", ["--precision", "fp16"]),
 }
 
