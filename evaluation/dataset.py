@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
+import tarfile
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiface_runtime.images import PHOTO_SUFFIXES
 
-from .errors import DataError
+from .errors import DataError, NotLabelledError
 from .names import LABELS, SPLITS
 
 __all__ = ["LABELS", "SPLITS", "Sample", "check_files", "read_samples"]
@@ -57,9 +61,12 @@ def read_samples(data: Path) -> list[Sample]:
     train, val or test the split.
 
     Raises:
+        NotLabelledError: There are no labelled photos in the folder, or its manifest is about something else.
         DataError: There is nothing usable at `data`; the message says what was expected.
     """
     manifest = data / "manifest.csv" if data.is_dir() else data
+    if data.is_file():
+        _refuse_others(data)
     if manifest.is_file():
         samples = _from_manifest(manifest)
     elif data.is_dir():
@@ -67,23 +74,52 @@ def read_samples(data: Path) -> list[Sample]:
     else:
         raise DataError(f"{data}: no such folder or manifest")
     if not samples:
-        raise DataError(f"{data}: no labelled photos; expected a manifest.csv or folders named real/ and ai/")
+        raise NotLabelledError(f"{data}: no labelled photos; expected a manifest.csv or folders named real/ and ai/")
     return samples
 
 
 def _from_manifest(manifest: Path) -> list[Sample]:
     try:
-        with manifest.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file, restval="")
-            if missing := {"path", "label"} - set(rows.fieldnames or ()):
-                raise DataError(f"{manifest}: lacks the column(s) {', '.join(sorted(missing))}")
-            return [_from_row(manifest, row, rows.line_num) for row in rows]
+        text = _text(manifest.read_bytes())
+        rows = csv.DictReader(io.StringIO(text, newline=""), restval="", delimiter=_delimiter(text))
+        if missing := {"path", "label"} - set(rows.fieldnames or ()):
+            raise NotLabelledError(f"{manifest}: lacks the column(s) {', '.join(sorted(missing))}")
+        return [_from_row(manifest, row, rows.line_num) for row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{manifest}: not a CSV file in UTF-8 ({error})") from error
+        raise DataError(f"{manifest}: not a CSV file in UTF-8 ({error}); save it as CSV UTF-8") from error
+
+
+def _refuse_others(file: Path) -> None:
+    """Refuse a file that is no manifest by what it is, before it is read as one."""
+    if file.suffix.lower() in PHOTO_SUFFIXES:
+        raise DataError(f"{file}: is a photo; give the folder that it is in, or a manifest.csv")
+    if zipfile.is_zipfile(file) or tarfile.is_tarfile(file):
+        raise DataError(f"{file}: is an archive; unpack it and give the folder")
+
+
+def _text(data: bytes) -> str:
+    """Decode a manifest as spreadsheets write it: UTF-8 or UTF-16 with a byte order mark, UTF-8, or Windows' cp1252.
+
+    A name that cp1252 reads wrong is that of no file, which `check_files` finds.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
+
+
+def _delimiter(text: str) -> str:
+    """Return what separates the columns: spreadsheets write semicolons where the comma is for decimals."""
+    first = next(iter(text.splitlines()), "")
+    return max(",;\t", key=first.count)
 
 
 def _from_row(manifest: Path, row: Mapping[str, str], line: int) -> Sample:
-    label, split = _FOLDER_LABELS.get(row["label"].lower()), row.get("split", "")
+    label, split = _FOLDER_LABELS.get(row["label"].strip().lower()), row.get("split", "")
+    if not row["path"]:
+        raise DataError(f"{manifest}:{line}: names no file in its column path")
     if label is None:
         raise DataError(f"{manifest}:{line}: label {row['label']!r} is neither real nor ai")
     if split not in ("", *SPLITS):

@@ -11,6 +11,10 @@ class DataError(AifaceError, ValueError):
     code = "data"
 
 
+class NotLabelledError(DataError):
+    """Photos come without labels, which is no mistake where none are needed."""
+
+
 class CalibrationError(AifaceError, ValueError):
     """A model file cannot be calibrated."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,15 @@ from aiface_runtime.cli.program import NOT_WRITTEN, complain, is_write_error, ru
 from aiface_runtime.manifest import FILTERS
 
 from .checkpoint_record import CHANNELS
-from .options import PRECISIONS, ExportOptions
+from .options import HEADS, PRECISIONS, ExportOptions
 from .pixel_range import RANGES
 
 if TYPE_CHECKING:
     from .pipeline import Exported
     from .source import Source
     from .verify.precision_report import CandidateReport
+
+_log = logging.getLogger(__name__)
 
 _SOURCE = "transformers folder, hub id org/name[@revision][:sub/folder] or its page, .h5, .keras, SavedModel or .onnx"
 _IMAGES = "real photos for the proof: any folder, or real/ and ai/ or a manifest.csv (default: a portrait)"
@@ -90,6 +92,11 @@ def run(command: str, action: Callable[[], None]) -> int:
     except (ExportError, DataError, AifaceError, OSError) as error:
         complain(command, error)
         return NOT_WRITTEN if is_write_error(error) else 1
+    except Exception as error:  # noqa: BLE001 libraries meet files that nobody thought of; their trace is for developers
+        _log.debug("what went wrong", exc_info=True)
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        complain(command, f"cannot go on: {type(error).__name__}: {reason}; please report this as a bug")
+        return 1
     return 0
 
 
@@ -111,9 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     keras.add_argument(
         "--resize", choices=FILTERS, metavar="FILTER", help="how photos were resized (default: bilinear_no_antialias)"
     )
-    graph = parser.add_argument_group("of an .onnx file, from float32 pixels to logits or probabilities")
+    graph = parser.add_argument_group("of an .onnx file, from float32 or float16 pixels to logits or probabilities")
     graph.add_argument("--processor", type=Path, metavar="FILE", help="its preprocessor_config.json")
-    graph.add_argument("--config", type=Path, metavar="FILE", help="a config.json with its id2label")
+    graph.add_argument("--config", type=Path, metavar="FILE", help="a config.json with its id2label (or --labels)")
+    graph.add_argument("--head", choices=HEADS, help="what it gives, where its last nodes do not say")
+    graph.add_argument("--output-name", metavar="NAME", help="the output with the answers, where several could be")
     return parser
 
 
@@ -134,7 +143,7 @@ def _export(args: argparse.Namespace, command: str) -> None:
     from .source import Hints
     from .sources import open_source
 
-    check_report(args.report)
+    check_outputs(args)
     progress(f"reading {args.source}")
     hints = Hints(
         labels=args.labels,
@@ -143,19 +152,36 @@ def _export(args: argparse.Namespace, command: str) -> None:
         resize=args.resize,
         processor=args.processor,
         config=args.config,
+        head=args.head,
+        output=args.output_name,
+        subfolder=args.subfolder,
     )
-    hints = replace(hints, subfolder=args.subfolder)
     with nullcontext() if args.verbose else quiet():
         source = open_source(args.source, args.ai_label, hints)
     write(source, args, command)
 
 
-def check_report(report: Path | None) -> None:
-    """Refuse a report without a folder now, not after minutes of conversion."""
+def check_outputs(args: argparse.Namespace) -> None:
+    """Refuse now, not after minutes of conversion, what could not be written.
+
+    Args:
+        args: Options of `add_options`, and `output`, the file to write.
+    """
     from .errors import ExportError
 
+    report, output = args.report, args.output
+    if output.suffix != ".onnx":
+        raise ExportError(f"{output}: the output must end in .onnx (--output-name is for the name of a graph's output)")
     if report and not report.parent.is_dir():
         raise ExportError(f"--report {report}: there is no folder {report.parent}; make it first")
+    if report and (report.is_dir() or report.resolve() == output.resolve()):
+        raise ExportError(
+            f"--report {report}: is {'a folder' if report.is_dir() else 'the model'}; name a file of its own"
+        )
+    if args.bundle:
+        from .model_card import check_bundle
+
+        check_bundle(output)
 
 
 def progress(line: str) -> None:
@@ -171,6 +197,8 @@ def write(source: Source, args: argparse.Namespace, command: str) -> None:
         args: Options of `add_options`, and `output`, the file to write.
         command: Command line that the user typed, for the record.
     """
+    from aiface_runtime.files import atomic_write
+
     from .pipeline import export
 
     for name, assumption in source.assumptions.items():
@@ -181,7 +209,8 @@ def write(source: Source, args: argparse.Namespace, command: str) -> None:
 
         bundle(exported.file)
     if args.report:
-        args.report.write_text(json.dumps(exported.report(), indent=2) + "\n", encoding="utf-8")
+        with atomic_write(args.report) as draft:
+            draft.write_text(json.dumps(exported.report(), indent=2) + "\n", encoding="utf-8")
     print(_summary(exported))
 
 
@@ -200,10 +229,11 @@ def _options(args: argparse.Namespace, command: str) -> ExportOptions:
 def _summary(exported: Exported) -> str:
     parity, precision = exported.parity, exported.precision
     exporter = exported.manifest["export"]["exporter"]
+    own = parity if precision.chosen == "fp32" else precision.candidates[precision.chosen].metrics
     lines = [
         f"{exported.file}: {exported.size / 1e6:.1f} MB in {precision.chosen} by {exporter}",
-        f"largest difference {parity.max_difference:.1e} on {parity.images} photos",
-        f"labels equal {parity.label_agreement:.0%}, in batches of any size",
+        f"largest difference {own.max_difference:.1e} on {own.images} photos",
+        f"labels equal {own.label_agreement:.1%}, in batches of any size",
     ]
     if len(precision.candidates) + len(precision.problems) > 1:
         lines += [_candidate_line(name, candidate) for name, candidate in precision.candidates.items()]

@@ -15,8 +15,10 @@ from aiface_evaluation.markdown import markdown, table
 from aiface_evaluation.records.fitted_points import FittedPoint, read_points
 from aiface_evaluation.records.results import Evaluation
 from aiface_runtime.engine import Engine
-from aiface_runtime.files import sha256_of
+from aiface_runtime.files import atomic_write, sha256_of
 from aiface_runtime.manifest import FaceMap, Manifest
+
+from .errors import ExportError
 
 INDEX = "index.json"
 _OLD_KEYS = {"ece_after_by_tier": "ece_after_by_condition"}  # of files made before the word was changed
@@ -40,9 +42,21 @@ def bundle(file: Path) -> None:
 
     Raises:
         AifaceError: The file is not a model that the runtime opens.
+        ExportError: The folder's `index.json` is damaged.
     """
     manifest = write_card(file)
     add_to_index(file, manifest.name, default=True)
+
+
+def check_bundle(file: Path) -> None:
+    """Refuse, before there is a model file, what would keep `bundle` from writing beside it.
+
+    Raises:
+        ExportError: The folder's `index.json` is damaged, or a folder has the card's name.
+    """
+    read_index(file.parent)
+    if (card_file := file.with_suffix(".md")).is_dir():
+        raise ExportError(f"{card_file}: is a folder, where --bundle writes the model card; move it away")
 
 
 def add_to_index(file: Path, name: str, *, default: bool = False) -> None:
@@ -54,11 +68,30 @@ def add_to_index(file: Path, name: str, *, default: bool = False) -> None:
         default: Whether it becomes the default model.
     """
     index_file = file.parent / INDEX
-    index: _Index = json.loads(index_file.read_text(encoding="utf-8")) if index_file.is_file() else {"models": {}}
+    index = read_index(file.parent)
     if default:
         index["default"] = name
     index["models"][name] = {"file": file.name, "sha256": sha256_of([file]), "size": file.stat().st_size}
-    index_file.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    with atomic_write(index_file) as draft:
+        draft.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_index(folder: Path) -> _Index:
+    """Read the `index.json` of a folder; an empty one where there is none.
+
+    Raises:
+        ExportError: It is no index of models.
+    """
+    index_file = folder / INDEX
+    if not index_file.exists():
+        return {"models": {}}
+    try:
+        index: _Index = json.loads(index_file.read_text(encoding="utf-8"))
+        if isinstance(index["models"], dict):
+            return index
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise ExportError(f"{index_file}: is not an index of models; mend it, or move it away and --bundle makes a new one")
 
 
 def write_card(file: Path) -> Manifest:
@@ -71,7 +104,8 @@ def write_card(file: Path) -> Manifest:
         AifaceError: The file is not a model that the runtime opens.
     """
     manifest = Engine(file, "cpu").manifest
-    file.with_suffix(".md").write_text(card(manifest, file.stat().st_size), encoding="utf-8")
+    with atomic_write(file.with_suffix(".md")) as draft:
+        draft.write_text(card(manifest, file.stat().st_size), encoding="utf-8")
     return manifest
 
 

@@ -12,6 +12,8 @@ Precision: TypeAlias = Literal["fp32", "fp16", "int8", "fp16-weights", "int8-wei
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 TRIED_BY_AUTO: tuple[VariantName, ...] = ("fp16", "int8")  # those that can be faster; the others are for size
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+Head: TypeAlias = Literal["logits", "probabilities"]
+HEADS: tuple[Head, ...] = get_args(Head)
 
 
 PRODUCER = "aiface-export"  # as the files that it writes name it

@@ -21,6 +21,7 @@ from aiface_runtime.preprocess import preprocess
 
 from .calibrate import calibrate
 from .errors import ExportError, ParityError, PrecisionError
+from .folders import writable_folder
 from .graph.convert import convert
 from .manifest_builder import ManifestDocument, ProvedDocument, add_proofs, build_manifest
 from .options import PRODUCER, ExportOptions, Precision
@@ -28,7 +29,7 @@ from .source import Preprocessing, Source
 from .verify.evaluator import VariantEvaluator
 from .verify.parity import VARIANT_BATCH_TOLERANCE, Original, Parity, check_consistency, check_parity, verify
 from .verify.photos import Photos, read_photos
-from .verify.precision import Choice, choose
+from .verify.precision import Choice, choose, keep
 from .verify.precision_report import MIN_AGREEMENT, PrecisionReport
 
 _HELD_OUT, _HELD_OUT_FROM_VARIANTS = 64, 256  # photos: to see that one in a hundred changes takes more of them
@@ -104,6 +105,16 @@ def export(
         DataError: The photos to calibrate on, or their labels, cannot be used; nothing was written.
     """
     check_request(source, file, options)
+    try:
+        with writable_folder(file.parent):
+            return _export(source, file, options, progress)
+    except AifaceError:  # before OSError: some are both
+        raise
+    except OSError as error:
+        raise ExportError(f"{file}: cannot be written ({error.strerror or error}); nothing was kept") from error
+
+
+def _export(source: Source, file: Path, options: ExportOptions, progress: _Progress) -> Exported:
     photos = _read_photos(options)
     if options.calibrate_on:
         progress(f"calibrating on {options.calibrate_on}")
@@ -120,9 +131,9 @@ def export(
         probabilities=at_temperature(answers.probabilities, temperature),
         reference=source.reference,
         faces=answers.faces,
+        precision=source.precision,
     )
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         parity = verify(conversion.graph, manifest, original, file.parent)
         check_parity(parity, source.name)
         choice = _choose(conversion.graph, source, photos, original, options.precision, progress=progress)
@@ -132,8 +143,6 @@ def export(
             write_model(choice.graph, proved, draft, PRODUCER)
     except AifaceError as error:  # before OSError: some are both
         raise ParityError(f"{source.name}: the runtime cannot use the converted graph ({error})") from error
-    except OSError as error:
-        raise ExportError(f"{file}: cannot be written ({error.strerror or error}); nothing was kept") from error
     return Exported(file, file.stat().st_size, parity, report, proved)
 
 
@@ -141,10 +150,16 @@ def check_request(source: Source, file: Path, options: ExportOptions) -> None:
     """Refuse what can be refused before the conversion.
 
     Raises:
-        ExportError: The output's name, `scaled_decoding` or the thresholds of the face head do not fit.
+        ExportError: The output's name, the precision, `scaled_decoding` or the thresholds of the face head do not fit.
     """
     if file.suffix != ".onnx":
         raise ExportError(f"{file}: the output must end in .onnx")
+    if file.is_dir():
+        raise ExportError(f"{file}: is a folder; name the file to write")
+    if source.precision != "fp32" and options.precision != "fp32":
+        raise ExportError(
+            f"{source.name}: is in {source.precision} already and stays so; leave out --precision {options.precision}"
+        )
     resize_filter = getattr(source.preprocessing.steps[0], "filter", None)
     if options.scaled_decoding and resize_filter in (None, "bilinear_no_antialias"):
         raise ExportError(
@@ -200,6 +215,8 @@ def _choose(
         original.faces,
         source.record.faces.present_from if source.record.faces else 0.0,
     )
+    if source.precision != "fp32":
+        return keep(source.precision, graph, evaluator)
     calibrating = _pixels(photos.calibrating, source.preprocessing)
     return choose(precision, graph, evaluator, calibrating, progress)
 

@@ -18,10 +18,10 @@ from aiface_runtime.images import ImageInput
 from aiface_runtime.manifest import Filter, Step
 
 from .checkpoint_record import Channels, CheckpointRecord
+from .options import Head, WrittenPrecision
 from .pixel_range import PixelRange
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
-Head: TypeAlias = Literal["logits", "probabilities"]
 _LONG, _LONGEST = 120, 300  # characters of an error: from where one sentence is enough, and where it is cut
 FACE_LOGITS = "face_logits"  # the second output of graphs of a network with a face head
 
@@ -38,6 +38,8 @@ class Hints:
         processor: The `preprocessor_config.json` that belongs to an ONNX file.
         config: A `config.json` with an ONNX file's `id2label`.
         subfolder: The checkpoint's folder inside of its repository or folder; empty where it is at the top.
+        head: Kind of an ONNX file's answers, where its graph does not say.
+        output: Name of the output of an ONNX file that holds its answers.
     """
 
     labels: tuple[str, ...] = ()
@@ -47,6 +49,8 @@ class Hints:
     processor: Path | None = None
     config: Path | None = None
     subfolder: str = ""
+    head: Head | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,8 @@ class Preprocessing:
         offset: float32 `[3]`.
         channels: The network's order of channels; the file's is always RGB.
         layout: The network's order of axes; the file's is always NHWC.
+        table: float32 `[3, 256]`, what a network that rounds its input sees at each level, channel by channel, to the
+            last bit, in place of `scale` and `offset`; None for any other network.
     """
 
     steps: tuple[Step, ...]
@@ -70,6 +76,7 @@ class Preprocessing:
     offset: NDArray[np.float32]
     channels: Channels = "rgb"
     layout: Layout = "nchw"
+    table: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +126,8 @@ class Source(ABC):
         has_faces: Whether the network has a face head; `record.faces` then has its thresholds.
         assumptions: Statements on the source and its input that no file makes for certain, each with its reason, by a
             short name; told to the user and kept in the manifest.
+        precision: Precision that the network is in. A graph that is not in fp32 is taken node by node, and proved at
+            its own precision.
     """
 
     name: str
@@ -132,6 +141,7 @@ class Source(ABC):
     evaluation: Evaluation | None = None
     has_faces: bool = False
     assumptions: Mapping[str, str] = field(default_factory=dict)
+    precision: WrittenPrecision = "fp32"
 
     @property
     def ai_indices(self) -> list[int]:

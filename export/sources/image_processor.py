@@ -200,6 +200,21 @@ def _convnext_steps(processor: ImageProcessor, name: str) -> tuple[tuple[Step, .
     return steps, (edge, edge)
 
 
+def level_table(processor: ImageProcessor) -> NDArray[np.float32]:
+    """Return what a processor makes of each level, channel by channel in the network's order: float32 `[3, 256]`."""
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    return np.asarray(_fed(processor, levels), dtype=np.float32).reshape(3, 256)
+
+
+def _fed(processor: ImageProcessor, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return what a processor makes of a picture's levels, without resizing and cropping: `[3, H, W]`."""
+    switched_off = {name: False for name in ("do_resize", "do_center_crop") if hasattr(processor, name)}
+    fed: NDArray[np.float64] = processor(Image.fromarray(picture), return_tensors="np", **switched_off)["pixel_values"][
+        0
+    ]
+    return fed
+
+
 def _normalisation(
     processor: ImageProcessor, height: int, width: int, name: str
 ) -> tuple[Channels, NDArray[np.float32], NDArray[np.float32]]:
@@ -210,10 +225,7 @@ def _normalisation(
     probes = np.zeros((4, height, width, 3), dtype=np.uint8)
     for channel in range(3):
         probes[channel + 1, ..., channel] = 255
-    switched_off = {name: False for name in ("do_resize", "do_center_crop") if hasattr(processor, name)}
-    fed = np.stack(
-        [processor(Image.fromarray(probe), return_tensors="np", **switched_off)["pixel_values"][0] for probe in probes]
-    ).astype(np.float64)
+    fed = np.stack([_fed(processor, probe) for probe in probes]).astype(np.float64)
     levels = fed[:, :, height // 2, width // 2]
     offset, response = levels[0], (levels[1:] - levels[0]).T / 255  # response: of each of the network's channels
     orders: dict[Channels, NDArray[np.float64]] = {"rgb": np.eye(3), "bgr": np.eye(3)[::-1]}

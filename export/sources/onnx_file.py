@@ -5,29 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, external_data_helper, version_converter
-from PIL import Image
 
 from aiface_runtime.files import sha256_of
 from aiface_runtime.images import ImageInput, load_rgb
-from aiface_runtime.manifest import KEY
 
 from ..errors import SourceError
-from ..graph.assemble import SQUASHING
-from ..graph.session import open_session
-from ..source import Head, Layout, Origin, Preprocessing, Source, first_line
-from .image_processor import ImageProcessor, preprocessing, read_processor
+from ..source import Hints, Origin, Source, first_line
+from .image_processor import level_table, preprocessing, read_processor
 from .labels import ai_labels, labels_of
-
-_MIN_OPSET = 13  # the first whose Softmax works on one axis; older files are converted
-_SUM_TOLERANCE = 1e-3  # on the sum of probabilities
+from .onnx_batches import for_batches, open_ends
+from .onnx_end import GraphEnd
+from .onnx_graph import load, pixels_input, precision_of, sides
+from .onnx_original import Original, choose_output, open_original, pictures
+from .onnx_reading import Reading, read_answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,113 +31,89 @@ class OnnxSource(Source):
     """A network that is an ONNX graph already.
 
     Attributes:
-        file: The file.
-        processor: Image processor that belongs to it, the reference for pixels.
+        original: The untouched file, the reference.
+        reading: Meaning of its answers.
         model: The graph, its batch size left open.
+        exporter: Name of what was done to the graph, for the record.
     """
 
-    file: Path
-    processor: ImageProcessor
+    original: Original
+    reading: Reading
     model: onnx.ModelProto
+    exporter: str
 
     def probabilities(self, photos: Iterable[ImageInput]) -> NDArray[np.float32]:
         """Answer by transformers' image processor and onnxruntime on the file as it was, one photo at a time."""
-        answers = np.concatenate([self.raw_answer(load_rgb(photo)) for photo in photos]).astype(np.float64)
-        if answers.shape[1] == 1:
-            complement = np.zeros_like(answers) if self.head == "logits" else 1 - answers
-            answers = np.concatenate([complement, answers], axis=1)
-        if self.head == "logits":
-            answers = np.exp(answers - answers.max(axis=1, keepdims=True))
-        probabilities: NDArray[np.float32] = (answers / answers.sum(axis=1, keepdims=True)).astype(np.float32)
-        return probabilities
-
-    def raw_answer(self, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return what the file answers to one uint8 RGB photo `[H, W, 3]`: float32 `[1, C]`."""
-        pixels = self.processor(Image.fromarray(photo), return_tensors="np")["pixel_values"].astype(np.float32)
-        if self.preprocessing.layout == "nhwc":
-            pixels = pixels.transpose(0, 2, 3, 1)
-        answers: NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: pixels})[0]
-        rows: NDArray[np.float32] = answers.reshape(1, -1)
-        return rows
-
-    @cached_property
-    def _session(self) -> Any:
-        return open_session(self.file)
+        answers = np.concatenate([self.original.answers(load_rgb(photo)) for photo in photos])
+        return self.reading.probabilities(answers, self.name)
 
     def exporters(self) -> Mapping[str, Callable[[], onnx.ModelProto]]:
         """Return the graph itself."""
-        return {"none (adopted)": self._copy}
-
-    def _copy(self) -> onnx.ModelProto:
-        copy = onnx.ModelProto()
-        copy.CopyFrom(self.model)
-        return copy
+        return {self.exporter: lambda: _copy(self.model)}
 
 
-def read_onnx(file: Path, processor_file: Path, config_file: Path, ai_label: Sequence[str] = ()) -> OnnxSource:
+def read_onnx(file: Path, hints: Hints, ai_label: Sequence[str] = ()) -> OnnxSource:
     """Open an ONNX classifier with what describes it.
 
     Args:
-        file: Graph from float32 pixels `[N, 3, H, W]` or `[N, H, W, 3]` to logits or probabilities `[N, C]`, with
-            its weights inside.
-        processor_file: The `preprocessor_config.json` of its pixels.
-        config_file: A `config.json` with `id2label`.
+        file: Graph from float32 or float16 pixels `[N, 3, H, W]` or `[N, H, W, 3]` to logits or probabilities.
+        hints: `processor`, the `preprocessor_config.json` of its pixels; `config`, a `config.json` with `id2label`, or
+            `labels`; what the answers are, and which output, where the graph does not say.
         ai_label: Labels that mean AI-generated, where their names do not say.
 
     Raises:
-        SourceError: One of the three files cannot be used, or they do not fit each other.
+        SourceError: One of the files cannot be used, they do not fit each other, or something must be said.
     """
-    model = _load(file)
-    processor, config = read_processor(processor_file), _config(config_file)
-    labels = labels_of(config, str(config_file))
-    network_preprocessing = replace(preprocessing(processor, str(processor_file)), layout=_layout(model, file))
-    _open_batch(model, network_preprocessing, file)
-    source = OnnxSource(
+    if hints.processor is None:
+        raise SourceError(f"{file}: does not say what to do with a photo; give --processor preprocessor_config.json")
+    model, files = load(file)
+    processor, config = read_processor(hints.processor), _config(hints.config)
+    labels = hints.labels or labels_of(config, str(hints.config))
+    ai = ai_labels(labels, ai_label)
+    steps, precision = preprocessing(processor, str(hints.processor)), precision_of(model)
+    original = open_original(file, sides(pixels_input(model, str(file))), processor, steps)
+    original = choose_output(original, hints.output, len(labels))
+    photos = list(pictures())
+    answers = np.concatenate([original.answers(photo) for photo in photos])
+    if not np.isfinite(answers).all():
+        raise SourceError(f"{file}: answers NaN or infinity to some pictures")
+    end = GraphEnd(model)
+    reading = read_answers(
+        answers,
+        end.kind(original.output),
+        hints.head,
+        config=config,
+        ai=[labels.index(label) for label in ai],
+        name=f"{file}: its output {original.output} (by {end.maker(original.output)})",
+        rounded=precision == "int8",
+    )
+    head = open_ends(model, original, reading, photos[0])
+    model, exporter = for_batches(model, original, photos[:3], reading, head)
+    table = level_table(processor) if precision in ("fp16", "int8") else None
+    return OnnxSource(
         name=str(file),
-        labels=labels,
-        ai_labels=tuple(ai_labels(labels, ai_label)),
-        preprocessing=network_preprocessing,
-        head="logits",
+        labels=tuple(labels),
+        ai_labels=tuple(ai),
+        preprocessing=replace(steps, layout=original.layout, table=table),
+        head=head,
         origin=Origin(
             framework="onnx",
-            architecture=next(iter(config.get("architectures") or ()), model.graph.name or "unnamed"),
+            architecture=_architecture(config) or model.graph.name or "unnamed",
             checkpoint=file.name,
-            weights_sha256=sha256_of([file]),
+            weights_sha256=sha256_of(files),
         ),
         reference="transformers image processor, and onnxruntime on the file as it was",
-        file=file,
-        processor=processor,
+        precision=precision,
+        original=original,
+        reading=reading,
         model=model,
+        exporter=exporter,
     )
-    return replace(source, head=_check_answers(source))
 
 
-def _load(file: Path) -> onnx.ModelProto:
-    try:
-        model = onnx.load(file, load_external_data=False)
-        if not model.graph.node:
-            raise SourceError(f"{file}: not an ONNX file")  # protobuf takes some other files for empty models
-        if any(external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer):
-            raise SourceError(f"{file}: keeps weights in another file; save it as one file with onnx.save first")
-        onnx.checker.check_model(model)
-        if _opset(model) < _MIN_OPSET:
-            model = version_converter.convert_version(model, _MIN_OPSET)
-    except FileNotFoundError as error:
-        raise SourceError(f"{file}: no such file") from error
-    except SourceError:
-        raise
-    except Exception as error:  # protobuf, the checker and the converter have no common base
-        raise SourceError(f"{file}: not an ONNX file that can be used ({first_line(error)})") from error
-    if any(entry.key == KEY for entry in model.metadata_props):
-        raise SourceError(f"{file}: describes itself already; aiface uses it as it is")
-    return model
-
-
-def _opset(model: onnx.ModelProto) -> int:
-    return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-
-
-def _config(file: Path) -> dict[str, Any]:
+def _config(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -151,54 +123,12 @@ def _config(file: Path) -> dict[str, Any]:
     return config
 
 
-def _pixels_input(model: onnx.ModelProto, file: Path) -> onnx.ValueInfoProto:
-    """Return the graph's only input that is no weight: old files list their weights among the inputs too."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs: list[onnx.ValueInfoProto] = [value for value in model.graph.input if value.name not in weights]
-    if len(inputs) != 1 or inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT:
-        raise SourceError(f"{file}: needs exactly one input, float32 pixels; it has {[value.name for value in inputs]}")
-    return inputs[0]
+def _architecture(config: Mapping[str, Any]) -> str:
+    names = config.get("architectures")
+    return str(names[0]) if isinstance(names, list) and names else ""
 
 
-def _layout(model: onnx.ModelProto, file: Path) -> Layout:
-    sides = [dim.dim_value for dim in _pixels_input(model, file).type.tensor_type.shape.dim]
-    if len(sides) == 4 and 3 in (sides[1], sides[3]):
-        return "nchw" if sides[1] == 3 else "nhwc"
-    raise SourceError(f"{file}: its input is {sides}, not [N, 3, H, W] or [N, H, W, 3]")
-
-
-def _open_batch(model: onnx.ModelProto, pixels: Preprocessing, file: Path) -> None:
-    """Leave the batch size open, where the file fixed it, and the sides as the processor makes them."""
-    expected = [3, pixels.height, pixels.width] if pixels.layout == "nchw" else [pixels.height, pixels.width, 3]
-    value = _pixels_input(model, file)
-    for dim, side in zip(value.type.tensor_type.shape.dim[1:], expected, strict=True):
-        if dim.dim_value not in (0, side):
-            raise SourceError(f"{file}: takes a side of {dim.dim_value}, but its processor makes {expected}")
-        dim.dim_value = side
-    for end in (value, *model.graph.output):
-        end.type.tensor_type.shape.dim[0].dim_param = "batch"
-    del model.graph.value_info[:]  # what was inferred for the old batch size
-    del model.graph.input[:]
-    model.graph.input.append(value)
-
-
-def _check_answers(source: OnnxSource) -> Head:
-    """Return whether answers are logits or probabilities: by the graph's last node, else by its answers to noise.
-
-    Raises:
-        SourceError: The graph does not run, or gives another number of answers than there are labels.
-    """
-    noise = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
-    try:
-        answers = np.concatenate([source.raw_answer(photo) for photo in noise])
-    except Exception as error:  # onnxruntime's own have no narrower base
-        raise SourceError(f"{source.name}: does not run on one photo ({first_line(error)})") from error
-    num_outputs, num_labels = answers.shape[1], len(source.labels)
-    if num_outputs != num_labels and (num_outputs, num_labels) != (1, 2):
-        raise SourceError(f"{source.name}: gives {num_outputs} answers, its configuration names {num_labels} labels")
-    last = next(node for node in source.model.graph.node if source.model.graph.output[0].name in node.output)
-    if last.op_type in SQUASHING:
-        return "probabilities"
-    within = bool((answers >= 0).all() and (answers <= 1).all())
-    sums_to_one = num_outputs == 1 or bool(np.allclose(answers.sum(axis=1), 1, atol=_SUM_TOLERANCE))
-    return "probabilities" if within and sums_to_one else "logits"
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aiface_evaluation.dataset import read_samples
-from aiface_evaluation.errors import DataError
+from aiface_evaluation.errors import NotLabelledError
 from aiface_runtime.errors import InputError
 from aiface_runtime.images import PHOTO_SUFFIXES, ImageInput, load_rgb
 
@@ -106,7 +106,7 @@ def _divide(in_train: NDArray[np.bool_], held_out: int, calibrating: int) -> tup
 def _list_photos(path: Path) -> _Listing:
     try:
         samples = read_samples(path)
-    except DataError as error:
+    except NotLabelledError as error:
         if not path.is_dir():
             raise
         paths = sorted(file for file in path.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES and file.is_file())

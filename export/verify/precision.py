@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import PrecisionError
 from ..graph.convert import measure
 from ..graph.heads import head_nodes
+from ..graph.quantize import WITH_WEIGHTS
 from ..options import TRIED_BY_AUTO, VARIANTS, Precision, VariantName, WrittenPrecision
 from ..source import first_line
 from .evaluator import VariantEvaluator, VariantMetrics, mean_error, probabilities_of
@@ -116,6 +117,20 @@ def choose(
     return Choice(candidates[chosen].graph, PrecisionReport(requested, chosen, reports, problem_lines))
 
 
+def keep(precision: WrittenPrecision, graph: onnx.ModelProto, evaluator: VariantEvaluator) -> Choice:
+    """Report on a graph that came in fewer bits and stays as it is.
+
+    Args:
+        precision: Precision that it came in.
+        graph: Graph by `assemble`.
+        evaluator: Measures on held-out photos.
+    """
+    candidate = Candidate(graph, evaluator.measure(graph))
+    latency_ms = _latency({precision: candidate}, evaluator.pixels.shape[1:3])[precision]
+    report = _report(candidate, latency_ms, latency_ms, passed=True)
+    return Choice(graph, PrecisionReport(precision, precision, {precision: report}))
+
+
 def _report(candidate: Candidate, latency_ms: float, latency_of_fp32: float, *, passed: bool) -> CandidateReport:
     return CandidateReport(
         passed=passed,
@@ -171,6 +186,8 @@ def _make(
 ) -> Candidate:
     progress(f"making {name}")
     try:
+        if not any(node.op_type in WITH_WEIGHTS for node in fp32.graph.graph.node):
+            raise PrecisionError("it has no layers but those that run photo by photo, which stay in float")
         with open_variant(name, fp32.graph, calibrating) as variant:
             candidate = _candidate(variant, (), fp32.graph, evaluator)
             if candidate.passes(fp32):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,8 @@ def test_folders_name_labels_and_splits(tmp_path: Path) -> None:
         (b"path,label\na.jpg\n", "manifest.csv:2: label '' is neither"),
         (b"path,label,split\na.jpg,ai,dev\n", "split 'dev' is none of"),
         (b"path,label\n", "no labelled photos"),
+        (b"path,label\n,ai\n", "manifest.csv:2: names no file"),
+        (b"path;label\na.jpg\n", "manifest.csv:2: label '' is neither"),
         (b"\xff\xfe\x00", "not a CSV file in UTF-8"),
     ],
 )
@@ -53,6 +56,35 @@ def test_a_wrong_manifest_says_where(text: bytes, says: str, tmp_path: Path) -> 
     (tmp_path / "manifest.csv").write_bytes(text)
     with pytest.raises(DataError, match=says):
         read_samples(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "separator", "newline"),
+    [
+        ("utf-8", ",", "\n"),
+        ("utf-8-sig", ",", "\r\n"),
+        ("utf-8-sig", ";", "\r\n"),
+        ("cp1252", ";", "\r\n"),
+        ("utf-16", "\t", "\r\n"),
+    ],
+)
+def test_manifests_as_spreadsheets_write_them(encoding: str, separator: str, newline: str, tmp_path: Path) -> None:
+    rows = [("path", "label", "source"), ("Jürgen.jpg", "real", "Café"), ("short.jpg", "ai")]
+    text = newline.join(separator.join(row) for row in rows) + newline
+    (tmp_path / "manifest.csv").write_bytes(text.encode(encoding))
+    (tmp_path / "Jürgen.jpg").touch()
+    first, second = read_samples(tmp_path)
+    assert first == Sample(tmp_path / "Jürgen.jpg", "real", "Café")
+    assert second == Sample(tmp_path / "short.jpg", "ai", "ai")
+    check_files([first])
+
+
+@pytest.mark.parametrize(("name", "says"), [("photo.jpg", "is a photo; give the folder"), ("a.zip", "is an archive")])
+def test_a_file_that_is_no_manifest(name: str, says: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("manifest.csv", "path,label\na.jpg,ai\n")
+    with pytest.raises(DataError, match=says):
+        read_samples(tmp_path / name)
 
 
 def test_no_data_says_what_was_expected(tmp_path: Path) -> None:

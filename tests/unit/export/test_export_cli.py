@@ -34,15 +34,17 @@ def test_an_onnx_file_needs_what_describes_it(
     file = tmp_path / "model.onnx"
     file.write_bytes(b"any")
     line = refusal([str(file), "-o", str(tmp_path / "out.onnx"), *options], capsys)
-    assert line.endswith("give --processor preprocessor_config.json and --config config.json")
+    assert "give --processor preprocessor_config.json and --config config.json, or --labels" in line
     assert not (tmp_path / "out.onnx").exists()
 
 
 @pytest.mark.parametrize(
     ("source", "hints", "says"),
     [
-        ("model.onnx", {"labels": ("real", "ai")}, "leave out --labels"),
-        ("model.onnx", {"channels": "bgr", "processor": Path("p"), "config": Path("c")}, "leave out --labels"),
+        ("model.onnx", {"labels": ("real", "ai")}, "give --processor"),
+        ("model.onnx", {"channels": "bgr", "processor": Path("p"), "config": Path("c")}, "leave out --channels"),
+        ("network.h5", {"head": "logits"}, "--head and --output-name are for an .onnx file"),
+        ("folder", {"output": "logits"}, "--head and --output-name are for an .onnx file"),
         ("network.h5", {"processor": Path("p"), "config": Path("c")}, "are for an .onnx file"),
         ("folder", {"config": Path("c")}, "are for an .onnx file"),
         ("folder", {"resize": "bicubic"}, "leave out --labels"),
@@ -73,8 +75,35 @@ def test_a_report_needs_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "make it first" in refusal(words, capsys)
 
 
+@pytest.fixture
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("in_tmp_path")
 @pytest.mark.parametrize(
-    "options", [["--precision", "int4"], ["--channels", "grb"], ["--resize", "cubic"], ["--labels", "a"]]
+    ("made", "options", "says"),
+    [
+        ("report.json/", ["--report", "report.json"], "--report report.json: is a folder"),
+        ("", ["--report", "out.onnx"], "is the model; name a file of its own"),
+        ("index.json", ["--bundle"], "index.json: is not an index of models"),
+        ("out.md/", ["--bundle"], "out.md: is a folder, where --bundle writes"),
+        ("", ["-o", "logits"], "the output must end in .onnx (--output-name"),
+    ],
+)
+def test_what_could_not_be_written_is_told_before_the_source_is_read(
+    made: str, options: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if made.endswith("/"):
+        Path(made).mkdir()
+    elif made:
+        Path(made).write_text('{"models": {"one"')
+    assert says in refusal(["no such source", "-o", "out.onnx", *options], capsys)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--precision", "int4"], ["--channels", "grb"], ["--resize", "cubic"], ["--labels", "a"], ["--head", "shares"]],
 )
 def test_wrong_usage(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +27,18 @@ from aiface_runtime.onnx_bytes import content_sha256
 from tests.support.tiny_source import WEIGHTS, TinySource, tiny_graph, tiny_source
 
 ROOT = Path(__file__).resolve().parents[3]
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from aiface_export.pipeline import export
+from aiface_export.options import ExportOptions
+from aiface_runtime.cli.program import run_program
+from tests.support.tiny_source import tiny_source
+def progress(line):
+    if line.startswith({step!r}):
+        os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(run_program("test", lambda: export(tiny_source(), Path({file!r}), ExportOptions(), progress) and 0))
+"""
 LIMITED = """
 import resource
 from pathlib import Path
@@ -132,6 +147,41 @@ def test_what_is_not_proved_is_not_written(source: TinySource, says: str, tmp_pa
     with pytest.raises(ParityError, match=says):
         export(source, file)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["what was there before"]
+
+
+def test_folders_of_a_failed_export_go(tmp_path: Path) -> None:
+    with pytest.raises(ParityError):
+        export(tiny_source(tiny_graph(WEIGHTS * 1.01)), tmp_path / "made" / "deep" / "tiny.onnx")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "made").mkdir()
+    with pytest.raises(ParityError):
+        export(tiny_source(tiny_graph(WEIGHTS * 1.01)), tmp_path / "made" / "deep" / "tiny.onnx")
+    assert [path.name for path in tmp_path.rglob("*")] == ["made"]
+
+
+@pytest.mark.parametrize("step", ["converting", "proving", "measuring"])
+def test_a_signal_leaves_nothing(step: str, tmp_path: Path) -> None:
+    code = STOPPED.format(file=str(tmp_path / "made" / "tiny.onnx"), step=step)
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 128 + signal.SIGTERM, run.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "says"), [("photo.jpg", "is a photo"), ("photos.zip", "is an archive")])
+def test_photos_that_are_no_folder(name: str, says: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("real/a.jpg", "")
+    for options in (ExportOptions(images=tmp_path / name), ExportOptions(calibrate_on=tmp_path / name)):
+        with pytest.raises(DataError, match=says):
+            export(tiny_source(), tmp_path / "made" / "tiny.onnx", options)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_damaged_manifest_does_not_cost_the_labels(tmp_path: Path, painted: Path) -> None:
+    shutil.copytree(painted / "val", tmp_path / "photos")
+    (tmp_path / "photos" / "manifest.csv").write_text("path,label\nreal/0.png,real\nai/0.png\n")
+    with pytest.raises(DataError, match=r"manifest\.csv:3: label '' is neither real nor ai"):
+        export(tiny_source(), tmp_path / "tiny.onnx", ExportOptions(images=tmp_path / "photos"))
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
