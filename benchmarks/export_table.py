@@ -138,7 +138,13 @@ def _report(checkpoint: Checkpoint, folder: Path, images: Path, precision: str) 
         "--images",
         str(images),
     ]
-    command += ["--precision", precision, "--report", str(folder / "report.json"), *checkpoint.options]
+    command += [
+        "--precision",
+        precision,
+        "--report",
+        str(folder / "report.json"),
+        *(word.format(folder=folder) for word in checkpoint.options),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("aiface-export: "))
