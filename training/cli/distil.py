@@ -12,13 +12,7 @@ NAME, HELP = "distil", "views and a teacher → a small network's checkpoint fol
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument(
-        "views",
-        nargs="+",
-        type=Path,
-        metavar="VIEWS",
-        help="folders by `views`; the teacher was made of the first one",
-    )
+    parser.add_argument("views", type=Path, metavar="VIEWS", help="folder by `views`, of which the teacher was made")
     add_output(parser, "the checkpoint folder to write; a run that was cut off goes on there")
     add_recipe(parser, "efficientnet_lite0")
     parser.add_argument("--teacher", type=Path, required=True, metavar="DIR", help="the teacher's checkpoint folder")

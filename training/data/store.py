@@ -98,27 +98,6 @@ class ViewStore:
         return self._folder / f"{part:05d}.safetensors"
 
 
-class JoinedStores:
-    """The rows of several stores, one after the other."""
-
-    def __init__(self, stores: Sequence[ViewStore | JoinedStores]) -> None:
-        self._stores = stores
-        self._starts = np.cumsum([0, *(len(store) for store in stores)])
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def rows(self, name: str, indices: Sequence[int]) -> torch.Tensor:
-        """Read some rows of a tensor, `[N, …]`."""
-        of_store = np.searchsorted(self._starts, indices, side="right") - 1
-        pairs = zip(of_store, np.subtract(indices, self._starts[of_store]), strict=True)
-        return torch.cat([self._stores[store].rows(name, [int(row)]) for store, row in pairs])
-
-    def all(self, name: str) -> torch.Tensor:
-        """Read a whole tensor, `[count, …]`."""
-        return torch.cat([store.all(name) for store in self._stores])
-
-
 def _joined(batches: Iterable[Rows]) -> dict[str, torch.Tensor]:
     parts = list(batches)
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

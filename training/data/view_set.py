@@ -22,7 +22,7 @@ from aiface_evaluation.types import Progress
 from aiface_runtime.files import atomic_write
 
 from .augmentation import Augmentation
-from .store import JoinedStores, Rows, ViewStore
+from .store import Rows, ViewStore
 from .views import View, Views
 from .weights import sample_weights, view_weights
 
@@ -42,7 +42,7 @@ class ViewSet:
 
     samples: Sequence[Sample]
     views: Sequence[View]
-    store: ViewStore | JoinedStores
+    store: ViewStore
     commands: Sequence[str]
 
     @classmethod
@@ -64,18 +64,6 @@ class ViewSet:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder}: not a complete folder of aiface-train views ({error!r:.100})") from error
-
-    @classmethod
-    def join(cls, sets: Sequence[Self]) -> Self:
-        """Take several folders as one; a photo that is in two of them stands there twice."""
-        starts = np.cumsum([0, *(len(each.samples) for each in sets)])
-        pairs = zip(sets, starts, strict=False)
-        return cls(
-            samples=[sample for each in sets for sample in each.samples],
-            views=[view._replace(sample=int(start) + view.sample) for each, start in pairs for view in each.views],
-            store=JoinedStores([each.store for each in sets]),
-            commands=list(dict.fromkeys(command for each in sets for command in each.commands)),
-        )
 
     @property
     def targets(self) -> NDArray[np.int_]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,7 +15,6 @@ from aiface_export.networks import ClipBlocksForImageClassification
 from ..checkpoint import from_checkpoint
 from ..data.view_set import ViewSet
 from ..loop import Group, Loop, Schedule
-from ..reconstructions.pairs import RECONSTRUCTION
 from ..standardised import as_margin
 from .lite import lite_from_imagenet, processor
 from .recipe import StudentRecipe
@@ -26,13 +24,11 @@ _TAUGHT = 2  # blocks whose class tokens the student predicts, the last ones
 _BATCH = 1024
 
 
-def distil(
-    folders: Sequence[Path], recipe: StudentRecipe, *, teacher: Path, init: Path, output: Path, command: str = ""
-) -> Path:
+def distil(folder: Path, recipe: StudentRecipe, *, teacher: Path, init: Path, output: Path, command: str = "") -> Path:
     """Distil a student; a run that was cut off goes on where it was.
 
     Args:
-        folders: Folders of views by the teacher's tower; its head was made of the first one.
+        folder: Folder of views, of which the teacher's head was made.
         recipe: The numbers of the run.
         teacher: The teacher's checkpoint folder.
         init: ImageNet weights of the student, as `lite_from_imagenet` takes them.
@@ -46,8 +42,7 @@ def distil(
         DataError: The views, the teacher, the weights or the recipe cannot be used.
     """
     set_seed(recipe.seed)
-    sets = [ViewSet.open(folder) for folder in folders]
-    views = ViewSet.join(sets)
+    views = ViewSet.open(folder)
     network = lite_from_imagenet(init, recipe.variant, recipe.image_size)
     lessons = _lessons(views, teacher, recipe)
     loop = _train(Student(network, processor(recipe.image_size), lessons, recipe.head_penalty), lessons, recipe, output)
@@ -55,9 +50,9 @@ def distil(
     network.save_pretrained(output)
     processor(recipe.image_size).save_pretrained(output)
     training = {
-        "commands": list(dict.fromkeys([*commands_of([teacher]), *views.commands, command])),
+        "commands": [*commands_of([teacher]), command],
         "recipe": recipe.to_json(),
-        "train_photos": sets[0].photos,
+        "train_photos": views.photos,
     }
     CheckpointRecord(licence=recipe.licence, limits=recipe.limits, training=training).write(output)
     loop.remove()
@@ -75,18 +70,11 @@ def _lessons(views: ViewSet, teacher: Path, recipe: StudentRecipe) -> Lessons:
         margins = torch.cat([as_margin(network.logits(part.float())) for part in features])
     return Lessons(
         store=views.store,
-        shares=_shares(margins, views, recipe),
+        margins=margins,
         taught=taught,
+        targets=views.targets,
         chances=views.chances(recipe.kinds),
     )
-
-
-def _shares(margins: torch.Tensor, views: ViewSet, recipe: StudentRecipe) -> torch.Tensor:
-    """Return the chance of AI that the student learns of each view, float32 `[views]`."""
-    taught = torch.sigmoid(margins / recipe.temperature)
-    is_reconstruction = [views.samples[view.sample].kind == RECONSTRUCTION for view in views.views]
-    labels = torch.where(torch.tensor(is_reconstruction), taught, torch.from_numpy(views.targets).float())
-    return recipe.teacher_share * taught + (1 - recipe.teacher_share) * labels
 
 
 def _train(student: Student, lessons: Lessons, recipe: StudentRecipe, run: Path) -> Loop:

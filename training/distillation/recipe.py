@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from ..data.augmentation import Share
 from ..recipe import BaseRecipe
@@ -18,14 +18,11 @@ class StudentRecipe(BaseRecipe):
         kinds: Weight of AI photos of a kind that the data names; 1 for kinds that are not listed, 0 to leave them out.
         steps: Number of batches.
         batch_size: Views a step.
-        crop: Side of the square that is cut from a random place of each view, in pixels, a multiple of 32.
-        cutmix: Share of the batches in which windows are exchanged between views.
         learning_rate: Peak of the network's schedule, above 0.
         head_learning_rate: Peak of the head's.
         weight_decay: Weight decay of AdamW, at least 0.
         freeze: Name prefixes of parameters that stay as they were, beside all of BatchNorm's.
-        teacher_share: Share of the teacher's probability in the target; the label has the rest. Of a reconstruction the
-            teacher alone decides: whether it should count as AI is not known.
+        teacher_share: Share of the teacher's probability in the target; the label has the rest.
         temperature: Divisor of the teacher's margins, from 1.
         label_smoothing: Share of the target that is spread over both labels.
         feature_weight: Weight of the loss of the teacher's features.
@@ -36,8 +33,6 @@ class StudentRecipe(BaseRecipe):
     kinds: dict[str, Share]
     steps: PositiveInt
     batch_size: PositiveInt
-    crop: PositiveInt
-    cutmix: Share
     learning_rate: PositiveFloat
     head_learning_rate: PositiveFloat
     weight_decay: Annotated[float, Field(ge=0)]
@@ -47,9 +42,3 @@ class StudentRecipe(BaseRecipe):
     label_smoothing: Share
     feature_weight: Annotated[float, Field(ge=0)]
     head_penalty: PositiveFloat
-
-    @model_validator(mode="after")
-    def _crop_fits(self) -> Self:
-        if self.crop > self.image_size:
-            raise ValueError(f"crop {self.crop} is larger than image_size {self.image_size}")
-        return self

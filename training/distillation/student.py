@@ -14,9 +14,9 @@ from torch.nn import functional
 from aiface_export.networks import EfficientNetLiteForImageClassification
 
 from ..checkpoint import ImageProcessor, has_bfloat16
-from ..data.store import JoinedStores, ViewStore
+from ..data.store import ViewStore
 from ..loop import Batch
-from ..pixels import crop_each, cut_and_mix, normaliser
+from ..pixels import normaliser
 from ..standardised import StandardisedHead, smoothed, soft_cross_entropy, standardisation
 from .recipe import StudentRecipe
 
@@ -29,14 +29,16 @@ class Lessons:
 
     Attributes:
         store: Pixels and features of the views.
-        shares: float32 `[views]`, chance of AI, 0 to 1, that the student learns.
+        margins: float32 `[views]`, the teacher's.
         taught: Features that the student predicts.
+        targets: `[views]`, 1 for AI.
         chances: float64 `[views]`, chance of each view to be drawn; they sum to 1.
     """
 
-    store: ViewStore | JoinedStores
-    shares: torch.Tensor
+    store: ViewStore
+    margins: torch.Tensor
     taught: slice
+    targets: NDArray[np.int_]
     chances: NDArray[np.float64]
 
     def draw(self, count: int, seed: Sequence[int]) -> list[int]:
@@ -77,7 +79,7 @@ class Student(nn.Module):
         indices = lessons.draw(_FITTED_ON, [0])
         means = self._means(indices)
         self.head = StandardisedHead(means)
-        self.head.fit(means, (lessons.shares[indices] > 0.5).int().numpy(), np.ones(len(indices)), inverse_penalty)
+        self.head.fit(means, lessons.targets[indices], np.ones(len(indices)), inverse_penalty)
         taught = lessons.features(indices)
         mean, deviation = standardisation(taught)
         self.register_buffer("taught_mean", mean)
@@ -85,13 +87,17 @@ class Student(nn.Module):
         self.projection = nn.Linear(len(self.head.weight), taught.shape[1])
 
     def loss(self, batch: Batch, recipe: StudentRecipe) -> torch.Tensor:
-        """Return the loss of a batch, float32: of its shares of AI, and of the teacher's features."""
+        """Return the loss of a batch, float32: the teacher's probability, the label, and the teacher's features."""
         means = self._cells(batch["pixels"]).mean(dim=(2, 3)).float()
+        margin = self.head(means)
+        softened = torch.sigmoid(batch["margins"] / recipe.temperature)
+        shares = recipe.teacher_share * softened + (1 - recipe.teacher_share) * batch["labels"]
         taught = (batch["features"] - self.taught_mean) / self.taught_deviation
         learned = self.projection(self.head.standardised(means))
         feature_loss = functional.smooth_l1_loss(learned, taught)
-        shares = smoothed(batch["shares"], recipe.label_smoothing)
-        return soft_cross_entropy(self.head(means), shares) + recipe.feature_weight * feature_loss
+        return (
+            soft_cross_entropy(margin, smoothed(shares, recipe.label_smoothing)) + recipe.feature_weight * feature_loss
+        )
 
     def finish(self) -> None:
         """Give the network's own classifier what the head learned."""
@@ -111,14 +117,15 @@ class Student(nn.Module):
 
 
 def batches(lessons: Lessons, recipe: StudentRecipe, start: int) -> Iterator[Batch]:
-    """Give the batches of a run from a step on: drawn by weight, cropped, half of them mirrored, some of them mixed."""
+    """Give the batches of a run from a step on: drawn by weight, half of them mirrored."""
     for step in range(start, recipe.steps):
         indices = lessons.draw(recipe.batch_size, [recipe.seed, step])
-        generator = torch.Generator().manual_seed(recipe.seed * recipe.steps + step)
-        pixels = crop_each(lessons.store.rows("pixels", indices), recipe.crop, generator)
-        mirrored = torch.rand(len(indices), generator=generator) < 0.5
+        pixels = lessons.store.rows("pixels", indices)
+        mirrored = torch.from_numpy(np.random.default_rng([recipe.seed, step, 1]).random(len(indices)) < 0.5)
         pixels[mirrored] = pixels[mirrored].flip(2)
-        shares, features = lessons.shares[indices], lessons.features(indices)
-        if torch.rand((), generator=generator) < recipe.cutmix:
-            pixels, shares, features = cut_and_mix(pixels, shares, features, generator=generator)
-        yield {"pixels": pixels, "shares": shares, "features": features}
+        yield {
+            "pixels": pixels,
+            "margins": lessons.margins[indices],
+            "features": lessons.features(indices),
+            "labels": torch.from_numpy(lessons.targets[indices]).float(),
+        }

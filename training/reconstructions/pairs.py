@@ -33,9 +33,6 @@ from aiface_runtime.images import load_rgb
 from .small_autoencoder import load_small_autoencoder
 from .tiny_autoencoder import load_tiny_autoencoder
 
-RECONSTRUCTION = "reconstruction"  # kind of a reconstruction in the manifest
-
-_COLUMNS = ("path", "label", "split", "source", "generator", "original", "kind")
 _MULTIPLE = 8  # sides that every autoencoder here can shrink
 _COARSE = 16  # pixels: what is coarser than about this is a shift of colours, not a trace
 
@@ -128,14 +125,13 @@ def write_reconstructions(
     for number, sample in enumerate(progress(reals)):
         pair = _Pair.of(sample, f"{number:06d}", size, output)
         pair.write_original()
-        rows.append((pair.original.name, "real", "train", sample.source, "", "", ""))
+        rows.append((pair.original.name, "real", "train", sample.source, "", ""))
         for maker in _chosen(list(networks), sample.path.name, per_photo):
             reconstruction = pair.write_reconstruction(maker, networks[maker])
-            source, original = f"reconstructions-{maker}", pair.original.name
-            rows.append((reconstruction.name, "ai", "train", source, maker, original, RECONSTRUCTION))
+            rows.append((reconstruction.name, "ai", "train", f"reconstructions-{maker}", maker, pair.original.name))
     manifest = output / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([_COLUMNS, *rows])
+        csv.writer(file).writerows([("path", "label", "split", "source", "generator", "original"), *rows])
     commands = [*(getattr(network, "command", "") for network in networks.values()), command]
     CheckpointRecord(training={"commands": [line for line in commands if line]}).write(output)
     return manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from aiface_training.pixels import cut_and_mix
+from aiface_training.trainer import cut_and_mix
 
 pytestmark = pytest.mark.torch
 
