@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from aiface_export.errors import PrecisionError
 from aiface_export.graph.assemble import assemble
-from aiface_export.options import PRECISIONS
+from aiface_export.options import PRECISIONS, VariantName
 from aiface_export.verify.evaluator import VariantEvaluator, VariantMetrics, probabilities_of
 from aiface_export.verify.precision import Candidate, _fastest, _rank_blocks, _spare_blocks, choose
 from aiface_export.verify.precision_report import CandidateReport, PrecisionReport
@@ -122,7 +122,9 @@ def test_what_is_requested_is_made(
     assert choice.report.candidates[choice.report.chosen].size == choice.graph.ByteSize()
 
 
-@pytest.mark.parametrize(("requested", "bits"), [("fp16-weights", 16), ("int8-weights", 8), ("int4-weights", 4)])
+@pytest.mark.parametrize(
+    ("requested", "bits"), [("fp16-weights", 16), ("int8-weights", 8), ("int6-weights", 6), ("int4-weights", 4)]
+)
 def test_weights_alone_are_put_into_fewer_bits(requested: str, bits: int, pixels: np.ndarray) -> None:
     graph = chain()
     evaluator = VariantEvaluator(pixels, probabilities_of(graph, pixels), [1], None, "made")
@@ -132,13 +134,16 @@ def test_weights_alone_are_put_into_fewer_bits(requested: str, bits: int, pixels
     assert candidate["weight_bits"] == bits
     assert candidate["in_float"] == list(HEAD)
     assert candidate["max_difference"] < 1e-5, "the matrices are identities, which any number of bits holds"
-    stored = [tensor for tensor in choice.graph.graph.initializer if tensor.data_type != TensorProto.FLOAT]
-    assert sum(tensor.name.startswith("weights") for tensor in stored) == CHAIN
+    stored = {tensor.name: tensor.data_type for tensor in choice.graph.graph.initializer}
+    kept = {16: "fp16", 8: "int8"}.get(bits, "packed")
+    assert sum(name.startswith("weights") and name.endswith(f"/{kept}") for name in stored) == CHAIN
+    assert [name for name, kind in stored.items() if kind == TensorProto.FLOAT and "/" not in name] == ["last"]
 
 
-def test_what_is_too_sensitive_for_4_bits_has_8() -> None:
+@pytest.mark.parametrize("name", ["int6-weights", "int4-weights"])
+def test_what_is_too_sensitive_for_few_bits_has_8(name: VariantName) -> None:
     graph = chain()
-    with open_variant("int4-weights", graph, np.empty((0, SIDE, SIDE, 3), np.uint8)) as variant:
+    with open_variant(name, graph, np.empty((0, SIDE, SIDE, 3), np.uint8)) as variant:
         made = variant.make(["layer 3", "last"])
     weights = {tensor.name: tensor.data_type for tensor in made.graph.initializer}
     assert weights["weights 3/int8"] == TensorProto.INT8
