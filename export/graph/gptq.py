@@ -96,12 +96,9 @@ def rounded(weights: NDArray[np.float32], bits: int, block: int, moment: NDArray
 
 
 def _scales(rows: NDArray[np.float32], most: int) -> NDArray[np.float16]:
-    """Give each column the scale by which its value furthest from 0 is `-most`: the grid has one value more below 0.
-
-    A fourth of it is a float16 too, which `multiply` stores.
-    """
+    """Give each column the scale by which its value furthest from 0 is `-most`: the grid has one value more below 0."""
     furthest = np.take_along_axis(rows, np.abs(rows).argmax(axis=0)[None], axis=0)[0]
-    scales: NDArray[np.float16] = (furthest / (-4 * most)).astype(np.float16) * np.float16(4)
+    scales: NDArray[np.float16] = (furthest / -most).astype(np.float16)
     scales[scales == 0] = 1
     return scales
 

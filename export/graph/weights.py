@@ -14,14 +14,16 @@ from onnx import NodeProto, helper, numpy_helper
 
 from ..errors import ConversionError
 from .gptq import Rounded, input_moments, rounded
-from .packed import DOMAIN, multiply
+from .packed import MICROSOFT, OPSET_OF_6_BITS, multiply4, unpack6
 from .quantize import WITH_WEIGHTS, always_float, without_shapes
 
 _Store: TypeAlias = Callable[[NodeProto, onnx.TensorProto, onnx.GraphProto], list[NodeProto]]
 WeightBits: TypeAlias = Literal[16, 8, 6, 4]
 Matrices: TypeAlias = Mapping[str, Rounded]  # by their node's name
-BLOCK_SIZES: Mapping[int, int] = {6: 128, 4: 32}  # weights of a column that share one scale, by their bits
-_OPSET_OF_6_BITS = 18  # the first with the operators that unpack them
+BLOCK_SIZES: Mapping[int, int] = {
+    6: 128,
+    4: 32,
+}  # weights of a column that share a scale; at 6 bits all, or whole blocks
 _MAX_INT8 = 127
 
 
@@ -32,8 +34,9 @@ def to_weights(
 
     At 16 bits the weights of all layers are float16, which onnxruntime turns into float32 when it opens the file. At 8
     only the constant matrices of products are in fewer bits: each column has a scale, and standard operators dequantise
-    it. At 6 and 4 each block of a column has a float16 scale, and onnxruntime's `MatMulNBits` dequantises it; the other
-    layers are float16. The heads and products of two activations stay as they are.
+    it. At 6 and 4 each block of a column has a float16 scale, and the other layers are float16: matrices of 6 bits are
+    turned into float32 like these, those of 4 dequantised by onnxruntime's `MatMulNBits`. The heads and products of two
+    activations stay as they are.
 
     Args:
         graph: Graph by `assemble`.
@@ -52,12 +55,10 @@ def to_weights(
     if bits == 8:
         return _stored(graph, chosen, _as_int8)
     rounded_ones = round_matrices(graph, bits) if matrices is None else matrices
+    store = unpack6 if bits == 6 else multiply4
     others = [name for name in with_weights(graph, 16) if name not in names]
     graph = _stored(_stored(graph, others, _as_float16), [name for name in names if name in spared], _as_int8)
-    model = _stored(graph, chosen, lambda node, tensor, where: multiply(node, tensor, where, rounded_ones[node.name]))
-    if all(each.domain != DOMAIN for each in model.opset_import):
-        model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
-    return model
+    return _stored(graph, chosen, lambda node, tensor, where: store(node, tensor, where, rounded_ones[node.name]))
 
 
 def _check(graph: onnx.ModelProto, bits: WeightBits, names: Collection[str]) -> None:
@@ -65,8 +66,8 @@ def _check(graph: onnx.ModelProto, bits: WeightBits, names: Collection[str]) -> 
         what = "layer" if bits == 16 else "matrix product"
         raise ConversionError(f"besides its heads it has no {what} with constant weights")
     opset = next(each.version for each in graph.opset_import if each.domain in ("", "ai.onnx"))
-    if bits == 6 and opset < _OPSET_OF_6_BITS:
-        raise ConversionError(f"6 bits need opset {_OPSET_OF_6_BITS}, and it has {opset}; convert it to a newer one")
+    if bits == 6 and opset < OPSET_OF_6_BITS:
+        raise ConversionError(f"6 bits need opset {OPSET_OF_6_BITS}, and it has {opset}; convert it to a newer one")
 
 
 def round_matrices(graph: onnx.ModelProto, bits: WeightBits, pixels: NDArray[np.uint8] | None = None) -> Matrices:
@@ -85,13 +86,13 @@ def round_matrices(graph: onnx.ModelProto, bits: WeightBits, pixels: NDArray[np.
     _check(graph, bits, names)
     moments = {} if pixels is None or not len(pixels) else input_moments(graph, names, pixels)
     weights = {tensor.name: tensor for tensor in graph.graph.initializer}
-    return {
-        node.name: rounded(
-            numpy_helper.to_array(weights[node.input[1]]), bits, BLOCK_SIZES[bits], moments.get(node.input[0])
-        )
-        for node in graph.graph.node
-        if node.name in names
-    }
+    matrices: dict[str, Rounded] = {}
+    for node in graph.graph.node:
+        if node.name in names:
+            matrix = numpy_helper.to_array(weights[node.input[1]])
+            block = len(matrix) if bits == 6 and len(matrix) % BLOCK_SIZES[6] else BLOCK_SIZES[bits]
+            matrices[node.name] = rounded(matrix, bits, block, moments.get(node.input[0]))
+    return matrices
 
 
 def with_weights(graph: onnx.ModelProto, bits: WeightBits) -> list[str]:
@@ -99,6 +100,8 @@ def with_weights(graph: onnx.ModelProto, bits: WeightBits) -> list[str]:
     uses = Counter(name for node in graph.graph.node for name in node.input)
     kinds, dims = (WITH_WEIGHTS, (2, 3, 4)) if bits == 16 else (("MatMul",), (2,))
     weights = {each.name for each in graph.graph.initializer if len(each.dims) in dims and uses[each.name] == 1}
+    if bits == 6:  # four values are packed into three bytes
+        weights -= {each.name for each in graph.graph.initializer if np.prod(each.dims) % 4}
     excluded = always_float(graph)
     nodes = (node for node in graph.graph.node if node.op_type in kinds and node.name not in excluded)
     return [node.name for node in nodes if node.input[1] in weights]
@@ -113,6 +116,8 @@ def _stored(graph: onnx.ModelProto, names: Collection[str], store: _Store) -> on
         nodes += store(kept, weights[node.input[1]], model.graph) if node.name in names else [kept]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+    if MICROSOFT in {node.domain for node in nodes} - {each.domain for each in model.opset_import}:
+        model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
     return without_shapes(model)
 
 

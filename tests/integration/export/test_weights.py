@@ -68,7 +68,9 @@ def test_only_the_matrices_of_the_blocks_are_in_fewer_bits(
     model = onnx.load(file)
     onnx.checker.check_model(model, full_check=True)
     kinds = [node.op_type for node in model.graph.node]
-    in_8_bits, in_fewer = kinds.count("DequantizeLinear"), kinds.count("MatMulNBits")
+    in_8_bits, in_4_bits = kinds.count("DequantizeLinear"), kinds.count("MatMulNBits")
+    in_fewer = sum(tensor.name.endswith("/packed") for tensor in model.graph.initializer)
+    assert in_4_bits == (in_fewer if precision == "int4-weights" else 0)
     assert in_8_bits + in_fewer == MATRICES[family]
     assert in_8_bits == (MATRICES[family] if precision == "int8-weights" else len(spared))
     heads = ["Gemm", "Conv"] if family == "clip_blocks" else ["Gemm"]

@@ -11,17 +11,17 @@ from aiface_export.errors import ConversionError
 from aiface_export.graph.session import open_session
 from aiface_export.graph.weights import WeightBits, round_matrices, to_weights
 
-SIDE, WIDE = 12, 150  # 432 values a photo in rows of 36; 150 is no multiple of a block
+SIDE = 12  # 432 values a photo in rows of 36, no multiple of a block
 FEW: list[WeightBits] = [6, 4]
 
 
-@pytest.fixture(scope="module")
-def network() -> onnx.ModelProto:
+@pytest.fixture(scope="module", params=[150, 256], ids=["a part of a block", "two blocks"])
+def network(request: pytest.FixtureRequest) -> onnx.ModelProto:
     """Two products with a rectifier between them, and a head; one column is all 0, one hardly more."""
-    rng = np.random.default_rng(0)
-    first = rng.normal(size=(36, WIDE)) / 6
+    rng, wide = np.random.default_rng(0), request.param
+    first = rng.normal(size=(36, wide)) / 6
     first[:, 0], first[:, 1] = 0, first[:, 1] * 1e-5
-    second, last = rng.normal(size=(WIDE, 40)) / 12, rng.normal(size=(40, 2)) / 6
+    second, last = rng.normal(size=(wide, 40)) / 12, rng.normal(size=(40, 2)) / 6
     constants = {"scale": np.float32(1 / 128), "rows": np.array([-1, SIDE, 36]), "axes": np.array([1])}
     constants |= {name: value.astype(np.float32) for name, value in (("a", first), ("b", second), ("last", last))}
     nodes = [
@@ -73,6 +73,18 @@ def test_the_file_computes_with_the_rounded_matrices(bits: WeightBits, network: 
     assert not first[:, 0].any()
     assert np.abs(first[:, 1]).max() > 0, "nor is a small column lost"
     assert np.abs(matrices["net/second"].values).max() == 2 ** (bits - 1), "all bits are used"
+
+
+@pytest.mark.parametrize("bits", FEW)
+def test_a_matrix_that_is_spared_has_8_bits(bits: WeightBits, network: onnx.ModelProto) -> None:
+    model = to_weights(network, bits, spared=["net/second"])
+    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    assert (kinds["a/packed"], kinds["b/int8"], kinds["last"]) == (
+        TensorProto.UINT8,
+        TensorProto.INT8,
+        TensorProto.FLOAT,
+    )
+    assert "MatMulNBits" not in [node.op_type for node in model.graph.node] or bits == 4
 
 
 @pytest.mark.parametrize("bits", FEW)
