@@ -78,27 +78,27 @@ def rounded(weights: NDArray[np.float32], bits: int, block: int, moment: NDArray
         block: Neighbouring values of a column that share a scale.
         moment: The inputs' moment `[K, K]`; None to round each value to the nearest.
     """
-    left, most = weights.copy(), 2 ** (bits - 1)
+    left, limit = weights.copy(), 2 ** (bits - 1)
     values = np.empty(weights.shape, np.int8)
     scales = np.empty((-(-len(left) // block), left.shape[1]), np.float16)
     spread = np.eye(len(left), dtype=np.float32) if moment is None else _spread(moment)
     for index, start in enumerate(range(0, len(left), block)):
         stop = min(start + block, len(left))
-        scales[index] = _scales(left[start:stop], most)
+        scales[index] = _scales(left[start:stop], limit)
         scale = scales[index].astype(np.float32)
         errors = np.empty_like(left[start:stop])
         for row in range(start, stop):
-            values[row] = np.clip(np.rint(left[row] / scale), -most, most - 1)
+            values[row] = np.clip(np.rint(left[row] / scale), -limit, limit - 1)
             errors[row - start] = (left[row] - values[row] * scale) / spread[row, row]
             left[row + 1 : stop] -= np.outer(spread[row, row + 1 : stop], errors[row - start])
         left[stop:] -= spread[start:stop, stop:].T @ errors
     return Rounded(values, scales, bits, block)
 
 
-def _scales(rows: NDArray[np.float32], most: int) -> NDArray[np.float16]:
-    """Give each column the scale by which its value furthest from 0 is `-most`: the grid has one value more below 0."""
+def _scales(rows: NDArray[np.float32], limit: int) -> NDArray[np.float16]:
+    """Give each column the scale by which its value furthest from 0 is `-limit`: the grid goes one further below 0."""
     furthest = np.take_along_axis(rows, np.abs(rows).argmax(axis=0)[None], axis=0)[0]
-    scales: NDArray[np.float16] = (furthest / -most).astype(np.float16)
+    scales: NDArray[np.float16] = (furthest / -limit).astype(np.float16)
     scales[scales == 0] = 1
     return scales
 

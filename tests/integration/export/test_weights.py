@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +80,7 @@ def test_only_the_matrices_of_the_blocks_are_in_fewer_bits(
     difference = np.abs(p_ai(file, photos) - p_ai(plain, photos))
     assert 0 < difference.mean() < MOST[precision]
     assert candidate["weight_bits"] == BITS[precision]
-    assert candidate["calibration_images"] == (0 if precision == "int8-weights" else 48), "those of train"
+    assert candidate.get("calibration_images", 0) == (0 if precision == "int8-weights" else 48), "those of train"
     assert candidate["max_difference"] == pytest.approx(difference.max(), abs=1e-3)
     assert candidate["label_agreement"] >= 0.99
     assert candidate["batch_difference"] <= 1e-3
@@ -108,18 +107,17 @@ def test_weights_of_16_bits_halve_a_file_and_leave_its_answers(painted: Path, tm
 
 
 def test_what_4_bits_ruin_is_refused(
-    checkpoint: Path,
     painted: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("aiface_export.verify.precision._SPARED_BLOCKS", ())  # no layer has 8 bits
-    file, level = tmp_path / "model.onnx", logging.root.level
-    command = [str(checkpoint), "-o", str(file), "--images", str(painted), "--precision", "int4-weights"]
+    monkeypatch.setattr("aiface_export.pipeline._ROUNDING", 0)  # with photos to round by, it would pass
+    source, file = save_family("vit", tmp_path / "vit", small=True), tmp_path / "model.onnx"
+    command = [str(source), "-o", str(file), "--images", str(painted), "--precision", "int4-weights"]
     assert main(command) == 1
     lines = capsys.readouterr().err.splitlines()
     assert "looking for the layers to leave in 8 bits" in lines[-2]
     assert lines[-1].startswith("aiface-export: int4-weights loses too much on 16 held-out photos: labels equal")
-    assert not list(tmp_path.iterdir())
-    assert logging.root.level == level, "onnxruntime's quantiser would set it"
+    assert [each.name for each in tmp_path.iterdir()] == ["vit"]
