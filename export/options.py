@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-VariantName: TypeAlias = Literal["fp16", "int8", "fp16-weights", "int8-weights", "int4-weights"]
-WrittenPrecision: TypeAlias = Literal["fp32", "fp16", "int8", "fp16-weights", "int8-weights", "int4-weights"]
-Precision: TypeAlias = Literal["fp32", "fp16", "int8", "fp16-weights", "int8-weights", "int4-weights", "auto"]
+VariantName: TypeAlias = Literal["fp16", "int8", "fp16-weights", "int8-weights", "int6-weights", "int4-weights"]
+WrittenPrecision: TypeAlias = Literal[
+    "fp32", "fp16", "int8", "fp16-weights", "int8-weights", "int6-weights", "int4-weights"
+]
+Precision: TypeAlias = Literal[
+    "fp32", "fp16", "int8", "fp16-weights", "int8-weights", "int6-weights", "int4-weights", "auto"
+]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 TRIED_BY_AUTO: tuple[VariantName, ...] = ("fp16", "int8")  # those that can be faster; the others are for size
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -24,8 +28,8 @@ class ExportOptions:
     """How a source is exported.
 
     Attributes:
-        images: Real photos for the proof, and to make an int8 variant with: what `read_samples` takes or any folder;
-            None for crops of a portrait that matplotlib ships.
+        images: Real photos for the proof, and to make an int8, int6-weights or int4-weights variant with: what
+            `read_samples` takes or any folder; None for crops of a portrait that matplotlib ships.
         name: The model's name; None for the output file's.
         model_version: The model's own version.
         precision: Precision of the file; `auto` for the fastest on this machine that passes the gate.
@@ -47,3 +51,8 @@ class ExportOptions:
     def makes_int8(self) -> bool:
         """Whether an int8 variant is made, which needs photos to fit its ranges on."""
         return self.precision in ("int8", "auto")
+
+    @property
+    def rounds_weights(self) -> bool:
+        """Whether weights are put into so few bits that photos are of use to round them."""
+        return self.precision in ("int6-weights", "int4-weights")

@@ -33,7 +33,8 @@ from .verify.precision import Choice, choose, keep
 from .verify.precision_report import MIN_AGREEMENT, PrecisionReport
 
 _HELD_OUT, _HELD_OUT_FROM_VARIANTS = 64, 256  # photos: to see that one in a hundred changes takes more of them
-_CALIBRATING, _MIN_CALIBRATING = 32, 8  # photos
+_CALIBRATING, _MIN_CALIBRATING = 32, 8  # photos, for int8
+_ROUNDING = 48  # photos, for weights in 6 or 4 bits
 
 _Progress: TypeAlias = Callable[[str], None]
 
@@ -184,7 +185,8 @@ def _check_faces(source: Source) -> None:
 
 def _read_photos(options: ExportOptions) -> Photos:
     held_out = _HELD_OUT if options.precision == "fp32" else _HELD_OUT_FROM_VARIANTS
-    photos = read_photos(options.images, held_out, _CALIBRATING if options.makes_int8 else 0)
+    calibrating = _CALIBRATING if options.makes_int8 else _ROUNDING if options.rounds_weights else 0
+    photos = read_photos(options.images, held_out, calibrating)
     if options.makes_int8 and options.images is None:
         raise DataError(f"--precision {options.precision} needs --images: photos like those that the model will judge")
     if options.makes_int8 and len(photos.calibrating) < _MIN_CALIBRATING:

@@ -17,11 +17,16 @@ from aiface_evaluation.records.json_record import JsonRecord
 
 from ..graph.convert import quiet
 from ..graph.quantize import METHODS, Method, layers, to_fp16, to_int8, write_ranges
-from ..graph.weights import BLOCK_SIZE, WeightBits, to_weights, with_weights
+from ..graph.weights import BLOCK_SIZES, Matrices, WeightBits, round_matrices, to_weights, with_weights
 from ..options import VariantName
 from .evaluator import mean_error, probabilities_of
 
-_WEIGHT_BITS: Mapping[VariantName, WeightBits] = {"fp16-weights": 16, "int8-weights": 8, "int4-weights": 4}
+_WEIGHT_BITS: Mapping[VariantName, WeightBits] = {
+    "fp16-weights": 16,
+    "int8-weights": 8,
+    "int6-weights": 6,
+    "int4-weights": 4,
+}
 Spared: TypeAlias = Literal["in_float", "in_int8"]  # what is left of a layer that is too sensitive for a variant
 _Errors: TypeAlias = dict[tuple[Method, int], float]  # mean absolute difference, by method and bits
 
@@ -49,12 +54,15 @@ class WeightSettings(JsonRecord):
     """How a variant whose weights alone are in fewer bits was made, as the manifest has it.
 
     Attributes:
-        weight_bits: Bits of a weight, 16, 8 or 4.
+        weight_bits: Bits of a weight, 16, 8, 6 or 4.
         block_size: Number of weights that share a scale; 0 where a column does, or nothing.
+        calibration_images: Number of photos on which products were to change least; 0 where weights were rounded to
+            the nearest.
     """
 
     weight_bits: int
     block_size: int = 0
+    calibration_images: int = 0
 
 
 Settings: TypeAlias = Int8Settings | WeightSettings
@@ -133,20 +141,24 @@ class Int8Variant:
 
 @dataclass(frozen=True)
 class WeightsVariant:
-    """Weights in 16, 8 or 4 bits, activations in float32.
+    """Weights in 16, 8, 6 or 4 bits, activations in float32.
 
     Attributes:
         graph: Graph by `assemble`, in fp32.
         bits: Bits of a weight.
+        matrices: The matrices in 6 or 4 bits, by their node's name.
+        images: Number of photos that they were rounded with.
     """
 
     graph: onnx.ModelProto
     bits: WeightBits
+    matrices: Matrices = field(default_factory=dict)
+    images: int = 0
 
     @property
     def spared(self) -> Spared:
-        """8 bits for what 4 are too few for: a fourth of float's size, at next to no error."""
-        return "in_int8" if self.bits == 4 else "in_float"
+        """8 bits for what fewer are too few for: a fourth of float's size, at next to no error."""
+        return "in_int8" if self.bits in BLOCK_SIZES else "in_float"
 
     @property
     def layers(self) -> list[list[str]]:
@@ -155,13 +167,15 @@ class WeightsVariant:
 
     @property
     def settings(self) -> WeightSettings:
-        """Bits and size of a block."""
-        return WeightSettings(weight_bits=self.bits, block_size=BLOCK_SIZE if self.bits == 4 else 0)
+        """Bits, size of a block, and photos."""
+        return WeightSettings(
+            weight_bits=self.bits, block_size=BLOCK_SIZES.get(self.bits, 0), calibration_images=self.images
+        )
 
     def make(self, spared: Collection[str] = ()) -> onnx.ModelProto:
         """Convert the graph; the nodes of these names stay as `spared` says."""
         with quiet():
-            return to_weights(self.graph, self.bits, spared=spared)
+            return to_weights(self.graph, self.bits, spared=spared, matrices=self.matrices)
 
 
 class Variant(Protocol):
@@ -194,16 +208,30 @@ def open_variant(name: VariantName, graph: onnx.ModelProto, calibrating: NDArray
     Args:
         name: Name of the variant.
         graph: Graph by `assemble`, in fp32.
-        calibrating: uint8 `[N, height, width, 3]`, for int8 only.
+        calibrating: uint8 `[N, height, width, 3]`, for int8, and weights in 6 or 4 bits.
     """
     if name == "fp16":
         yield Fp16Variant(graph)
         return
     if name != "int8":
-        yield WeightsVariant(graph, _WEIGHT_BITS[name])
+        yield fit_weights(graph, _WEIGHT_BITS[name], calibrating)
         return
     with tempfile.TemporaryDirectory() as folder:
         yield fit_int8(graph, calibrating, Path(folder))
+
+
+def fit_weights(graph: onnx.ModelProto, bits: WeightBits, calibrating: NDArray[np.uint8]) -> WeightsVariant:
+    """Round the matrices once, however many of them are spared afterwards.
+
+    Args:
+        graph: Graph by `assemble`, in fp32.
+        bits: Bits of a weight.
+        calibrating: uint8 `[N, height, width, 3]`, for 6 or 4 bits; N = 0 to round to the nearest.
+    """
+    if bits not in BLOCK_SIZES:
+        return WeightsVariant(graph, bits)
+    with quiet():
+        return WeightsVariant(graph, bits, round_matrices(graph, bits, calibrating), len(calibrating))
 
 
 def fit_int8(graph: onnx.ModelProto, calibrating: NDArray[np.uint8], folder: Path) -> Int8Variant:

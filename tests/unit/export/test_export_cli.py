@@ -130,6 +130,8 @@ def test_every_option_reaches_the_export() -> None:
 def test_the_choices_are_declared_once() -> None:
     assert ("fp32", *VARIANTS, "auto") == PRECISIONS
     assert [name for name in PRECISIONS if ExportOptions(precision=name).makes_int8] == ["int8", "auto"]
+    rounded = [name for name in PRECISIONS if ExportOptions(precision=name).rounds_weights]
+    assert rounded == ["int6-weights", "int4-weights"]
 
 
 @pytest.mark.parametrize(
@@ -145,4 +147,4 @@ def test_help_needs_no_framework(module: str, words: list[str]) -> None:
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == "[]"
-    assert "{fp32,fp16,int8,fp16-weights,int8-weights,int4-weights,auto}" in run.stdout
+    assert "{fp32,fp16,int8,fp16-weights,int8-weights,int6-weights,int4-weights,auto}" in run.stdout

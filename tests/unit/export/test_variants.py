@@ -132,8 +132,10 @@ def test_weights_alone_are_put_into_fewer_bits(requested: str, bits: int, pixels
     assert candidate["weight_bits"] == bits
     assert candidate["in_float"] == list(HEAD)
     assert candidate["max_difference"] < 1e-5, "the matrices are identities, which any number of bits holds"
-    stored = [tensor for tensor in choice.graph.graph.initializer if tensor.data_type != TensorProto.FLOAT]
-    assert sum(tensor.name.startswith("weights") for tensor in stored) == CHAIN
+    stored = {tensor.name: tensor.data_type for tensor in choice.graph.graph.initializer}
+    kept = {16: "fp16", 8: "int8"}.get(bits, "packed")
+    assert sum(name.startswith("weights") and name.endswith(f"/{kept}") for name in stored) == CHAIN
+    assert [name for name, kind in stored.items() if kind == TensorProto.FLOAT and "/" not in name] == ["last"]
 
 
 def test_what_is_too_sensitive_for_4_bits_has_8() -> None:
