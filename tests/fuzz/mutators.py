@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import struct
@@ -104,10 +105,10 @@ def mutated_json(text: str, chance: random.Random) -> str:
 def _change(parent: Any, key: Any, chance: random.Random) -> None:
     act = chance.random()
     if act < 0.7:
-        parent[key] = chance.choice(_JUNK)
+        parent[key] = copy.deepcopy(chance.choice(_JUNK))
     elif act < 0.85:
         del parent[key]
     elif isinstance(parent, list):
-        parent.append(parent[key])
+        parent.append(copy.deepcopy(parent[key]))
     else:
-        parent[f"{key}\u202e"] = parent[key]
+        parent[f"{key}\u202e"] = copy.deepcopy(parent[key])
