@@ -25,6 +25,7 @@ class Checkpoint:
         save: Writes it below a folder, its answers spread over pictures, and returns its path.
         options: Options of `aiface-export`; `{folder}` stands for the folder that was written to.
         variants: Whether fp16 and int8 are tried too; not where another row exports the same network.
+        precision: Precision of the file that is written without variants.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Checkpoint:
     save: Callable[[Path, Sequence[Image.Image]], Path]
     options: tuple[str, ...] = ()
     variants: bool = True
+    precision: str = "fp32"
 
 
 def checkpoints() -> list[Checkpoint]:
@@ -43,10 +45,7 @@ def checkpoints() -> list[Checkpoint]:
         Checkpoint("vit, one output", "transformers", _save_one_output, ("--labels", "Real,Fake"), variants=False),
         Checkpoint("vit, two independent labels", "transformers", _save_independent, variants=False),
         *(_application(name, words) for name, words in _APPLICATIONS.items()),
-        *(
-            Checkpoint(f"mobilenet_v2 .onnx {bits}", "onnx", partial(_save_onnx, bits), _OF_ONNX, variants=False)
-            for bits in _BITS
-        ),
+        *(_onnx(precision) for precision in ("fp32", "fp16", "int8")),
     ]
 
 
@@ -58,13 +57,13 @@ _APPLICATIONS: Mapping[str, tuple[str, ...]] = {  # of keras.applications, and w
     "DenseNet121": ("--range", "torch"),
     "Xception": ("--range", "-1-1"),
 }
-_BITS = ("fp32", "fp16", "int8")
-_OF_ONNX = (
-    "--processor",
-    "{folder}/mobilenet_v2/preprocessor_config.json",
-    "--config",
-    "{folder}/mobilenet_v2/config.json",
-)
+
+
+def _onnx(precision: str) -> Checkpoint:
+    folder = "{folder}/mobilenet_v2"
+    options = ("--processor", f"{folder}/preprocessor_config.json", "--config", f"{folder}/config.json")
+    save = partial(_save_onnx, precision)
+    return Checkpoint(f"mobilenet_v2 .onnx {precision}", "onnx", save, options, variants=False, precision=precision)
 
 
 def _application(name: str, words: tuple[str, ...]) -> Checkpoint:

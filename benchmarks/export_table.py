@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _precisions(checkpoint: Checkpoint) -> Sequence[str]:
-    return PRECISIONS if checkpoint.variants else PRECISIONS[:1]
+    return PRECISIONS if checkpoint.variants else (checkpoint.precision,)
 
 
 def _make(args: argparse.Namespace) -> None:
@@ -111,7 +111,7 @@ def _selected(images: Path, count: int | None) -> Iterator[Path]:
 
 def _export(checkpoint: Checkpoint, images: Path, precisions: Sequence[str]) -> list[Row]:
     """Return a row a precision, all by one command; one that failed has the command's own message."""
-    requested = "fp32" if list(precisions) == ["fp32"] else "auto"
+    requested = "auto" if checkpoint.variants and list(precisions) != ["fp32"] else "fp32"
     with tempfile.TemporaryDirectory() as folder:
         try:
             report = _report(checkpoint, Path(folder), images, requested)
@@ -162,12 +162,12 @@ def _outcome(report: ExportReport, precision: str, requested: str) -> Problem | 
     candidate, common = candidates[precision], {"exporter": report["exporter"], "versions": report["versions"]}
     if "problem" in candidate:
         return Problem(problem=f"FAILED: {candidate['problem']}", **common)
-    compared = report["parity"] if precision == "fp32" else candidate
+    compared = report["parity"] if requested == "fp32" or precision == "fp32" else candidate
     return Proof(
         images=compared["images"],
         max_difference=compared["max_difference"],
         label_agreement=compared["label_agreement"],
-        auc_fall=candidates["fp32"]["auc"] - candidate["auc"],
+        auc_fall=candidates.get("fp32", candidate)["auc"] - candidate["auc"],
         passed=candidate["passed"],
         chosen=requested == "auto" and chosen == precision,
         size=candidate["size"],
