@@ -10,6 +10,7 @@ from .prediction import PhotoWarning
 
 # Of the largest group. On 300 val photos of one face the large model's 14 x 14 cells give several groups in 17 %, at
 # this share in 0.3 %, and in 48 % of group photos (before: 65 %); the bundled 7 x 7 in 3.3 and 0.3 %, 45 % (49 %).
+# By a script that is not in this repository; `aiface-evaluate faces` measures the like (docs/model/faces.md).
 _OTHER_FACE = 0.25
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,8 @@ from aiface_runtime.files import sha256_of
 from aiface_runtime.images import ImageInput, load_rgb
 
 from ..errors import SourceError
-from ..source import Hints, Origin, Source, first_line
+from ..source import Hints, Origin, Source
+from .checkpoint_files import read_json
 from .image_processor import level_table, preprocessing, read_processor
 from .labels import ai_labels, labels_of
 from .onnx_batches import for_batches, open_ends
@@ -67,7 +67,7 @@ def read_onnx(file: Path, hints: Hints, ai_label: Sequence[str] = ()) -> OnnxSou
     if hints.processor is None:
         raise SourceError(f"{file}: does not say what to do with a photo; give --processor preprocessor_config.json")
     model, files = load(file)
-    processor, config = read_processor(hints.processor), _config(hints.config)
+    processor, config = read_processor(hints.processor), read_json(hints.config) if hints.config else {}
     labels = hints.labels or labels_of(config, str(hints.config))
     ai = ai_labels(labels, ai_label)
     steps, precision = preprocessing(processor, str(hints.processor)), precision_of(model)
@@ -109,18 +109,6 @@ def read_onnx(file: Path, hints: Hints, ai_label: Sequence[str] = ()) -> OnnxSou
         model=model,
         exporter=exporter,
     )
-
-
-def _config(file: Path | None) -> dict[str, Any]:
-    if file is None:
-        return {}
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{file}: cannot be read as a configuration ({first_line(error)})") from error
-    if not isinstance(config, dict):
-        raise SourceError(f"{file}: is not a configuration with id2label")
-    return config
 
 
 def _architecture(config: Mapping[str, Any]) -> str:
