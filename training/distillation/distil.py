@@ -16,8 +16,8 @@ from ..checkpoint import from_checkpoint
 from ..data.view_set import ViewSet
 from ..loop import Group, Loop, Schedule
 from ..standardised import as_margin
-from .lite import lite_from_imagenet, processor
 from .recipe import StudentRecipe
+from .start import open_start
 from .student import Lessons, Student, batches
 
 _TAUGHT = 2  # blocks whose class tokens the student predicts, the last ones
@@ -31,7 +31,7 @@ def distil(folder: Path, recipe: StudentRecipe, *, teacher: Path, init: Path, ou
         folder: Folder of views, of which the teacher's head was made.
         recipe: The numbers of the run.
         teacher: The teacher's checkpoint folder.
-        init: ImageNet weights of the student, as `lite_from_imagenet` takes them.
+        init: What the student starts from, as `open_start` takes it.
         output: Folder of the checkpoint, and of the run's state until it ends.
         command: Command line that the user typed, for the record.
 
@@ -43,12 +43,12 @@ def distil(folder: Path, recipe: StudentRecipe, *, teacher: Path, init: Path, ou
     """
     set_seed(recipe.seed)
     views = ViewSet.open(folder)
-    network = lite_from_imagenet(init, recipe.variant, recipe.image_size)
+    start = open_start(init, recipe)
     lessons = _lessons(views, teacher, recipe)
-    loop = _train(Student(network, processor(recipe.image_size), lessons, recipe.head_penalty), lessons, recipe, output)
-    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-arg] # transformers wraps .to
-    network.save_pretrained(output)
-    processor(recipe.image_size).save_pretrained(output)
+    loop = _train(Student(start, lessons, recipe.head_penalty), lessons, recipe, output)
+    start.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-arg] # transformers wraps .to
+    start.network.save_pretrained(output)
+    start.processor.save_pretrained(output)
     training = {
         "commands": [*commands_of([teacher]), command],
         "recipe": recipe.to_json(),

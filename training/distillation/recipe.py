@@ -29,7 +29,7 @@ class StudentRecipe(BaseRecipe):
         head_penalty: scikit-learn's `C` of the regression that starts the head.
     """
 
-    variant: Literal["lite0", "lite1", "lite2"]
+    variant: Literal["lite0", "lite1", "lite2", "swin"]
     kinds: dict[str, Share]
     steps: PositiveInt
     batch_size: PositiveInt

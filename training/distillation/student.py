@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from aiface_export.networks import EfficientNetLiteForImageClassification
-
-from ..checkpoint import ImageProcessor, has_bfloat16
+from ..checkpoint import has_bfloat16
 from ..data.store import ViewStore
 from ..loop import Batch
 from ..pixels import normaliser
 from ..standardised import StandardisedHead, smoothed, soft_cross_entropy, standardisation
 from .recipe import StudentRecipe
+from .start import Start
 
 _FITTED_ON = 4000  # views, to standardise features and to start the head
 
@@ -56,8 +55,7 @@ class Student(nn.Module):
     """The network in training: its cells, a head on their means, and a projection to the teacher's features.
 
     Args:
-        network: The network; its own classifier is not used until `finish`.
-        processor: Gives mean and deviation of its input.
+        start: The network; its own classifier is not used until `finish`.
         lessons: Views, and what the teacher says of them.
         inverse_penalty: scikit-learn's `C` of the regression that the head starts by, so that the first steps do not
             spoil the layers below it.
@@ -68,14 +66,14 @@ class Student(nn.Module):
 
     def __init__(
         self,
-        network: EfficientNetLiteForImageClassification,
-        processor: ImageProcessor,
+        start: Start,
         lessons: Lessons,
         inverse_penalty: float,
     ) -> None:
         super().__init__()
-        network.train(False)  # for good: BatchNorm's statistics stay those of ImageNet
-        self.network, self._normalise, self._lessons = network, normaliser(processor), lessons
+        start.network.train(False)  # for good: BatchNorm's statistics stay those of ImageNet
+        self.network, self._normalise, self._lessons = start.network, normaliser(start.processor), lessons
+        self._cells_of, self._classifier = start.cells, start.classifier
         indices = lessons.draw(_FITTED_ON, [0])
         means = self._means(indices)
         self.head = StandardisedHead(means)
@@ -101,11 +99,11 @@ class Student(nn.Module):
 
     def finish(self) -> None:
         """Give the network's own classifier what the head learned."""
-        self.head.fold_into(self.network.classifier)
+        self.head.fold_into(self._classifier)
 
     def _cells(self, pixels: torch.Tensor) -> torch.Tensor:
         values = self._normalise(pixels).contiguous(memory_format=torch.channels_last)
-        return self.network.cells(values)
+        return self._cells_of(values)
 
     def _means(self, indices: Sequence[int]) -> torch.Tensor:
         means = []

@@ -19,7 +19,14 @@ from aiface_training.cli import main
 
 torch = pytest.importorskip("torch")
 
-from transformers import AutoModelForImageClassification, CLIPVisionConfig, CLIPVisionModel  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoModelForImageClassification,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    SwinConfig,
+    SwinForImageClassification,
+    ViTImageProcessor,
+)
 
 from aiface_export.networks import EfficientNetLiteConfig, EfficientNetLiteForImageClassification  # noqa: E402
 
@@ -128,6 +135,24 @@ def test_a_student_becomes_a_model_file_that_knows_where_a_face_is(teacher: Path
     assert sum("no_face" in answer.warnings for answer in answers) <= 1, "as many as the threshold allows"
     means = [np.mean([answer.face_probability for answer in group]) for group in (answers, grounds)]
     assert means[0] > means[1] + 0.2
+
+
+def test_a_swin_learns_from_the_teacher_too(teacher: Path, photos: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    sizes = {"image_size": _SIZE, "embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4}
+    SwinForImageClassification(SwinConfig(**sizes)).save_pretrained(tmp_path / "swin")
+    ViTImageProcessor().save_pretrained(tmp_path / "swin")
+    words = ["distil", str(teacher.parent / "views"), "--teacher", str(teacher), "--recipe", "swin_tiny_distilled"]
+    words += ["--init", str(tmp_path / "swin"), "-o", str(tmp_path / "student"), *_set(_STUDENT)]
+    assert main(words) == 0
+    assert main(["calibrate", str(tmp_path / "student"), str(photos), "-o", str(tmp_path / "calibrated")]) == 0
+    assert export([str(tmp_path / "calibrated"), "-o", str(tmp_path / "swin.onnx"), "--images", str(photos)]) == 0
+    with Classifier(tmp_path / "swin.onnx") as classifier:
+        val = sorted((photos / "val").rglob("*.png"))
+        answers = {
+            label: [classifier.predict(each).p_ai for each in val if label in each.parts] for label in ("real", "ai")
+        }
+    assert np.mean(answers["ai"]) > np.mean(answers["real"]), "its classifier is the head that learned"
 
 
 def _grounds(folder: Path) -> None:
