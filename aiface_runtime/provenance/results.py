@@ -36,7 +36,9 @@ class Claim(StrEnum):
         CREATED: Made by a person or a program, without a camera and without a word of a generative model.
         CAMERA: Make and model of a camera.
         SOFTWARE: Program that wrote the file.
-        GENERATOR_SETTINGS: Prompt, sampler, seed or workflow of a generator.
+        GENERATOR: Program that wrote the file, which is an image generator; those edit photos too.
+        GENERATOR_SETTINGS: Prompt, sampler, seed or workflow of an image generator.
+        OTHER: A statement on the picture's origin that this version does not know.
     """
 
     GENERATED = "generated"
@@ -46,7 +48,9 @@ class Claim(StrEnum):
     CREATED = "created"
     CAMERA = "camera"
     SOFTWARE = "software"
+    GENERATOR = "generator"
     GENERATOR_SETTINGS = "generator_settings"
+    OTHER = "other"
 
 
 class CredentialsRecord(TypedDict):
