@@ -16,11 +16,13 @@ def quoted(text: str, limit: int = MAX_EVIDENCE) -> str:
 def one_line(text: str, limit: int = MAX_EVIDENCE) -> str:
     """Return a text on one line, with what cannot be seen written as an escape; `…` where it is cut."""
     cut = text[: 4 * limit]  # so that the work is bounded too
-    shown = " ".join(cut.split())
-    if not shown.isprintable():
-        shown = "".join(map(_visible, shown))
-    shown = _without_stacks(shown)
+    shown = _without_stacks(visible(" ".join(cut.split())))
     return shown if len(shown) <= limit and len(cut) == len(text) else f"{shown[: limit - 1]}…"
+
+
+def visible(text: str) -> str:
+    """Return a text whose characters can all be seen: an escape in place of those that cannot."""
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(char: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageFile
 
-from ..errors import ImageDecodeError, UsageError
+from ..errors import ImageDecodeError, ImageMemoryError, UsageError
 from ..images import EncodedImage, describe, read_once
 from ..images.formats import reader_of
 from ..images.header import LimitError, UnknownFormatError
@@ -68,7 +68,10 @@ def read(
         raise ImageDecodeError(
             f"{name}: not a picture in a format that is decoded; convert it to JPEG, PNG or WebP"
         ) from error
-    return _provenance(name, data, reader, anchors)
+    try:
+        return _provenance(name, data, reader, anchors)
+    except MemoryError as error:
+        raise ImageMemoryError(name) from error
 
 
 def _anchors(trust: str | os.PathLike[str] | None) -> str | None:
@@ -144,6 +147,8 @@ class _Metadata:
             self._problem(f"The file has {error}; the rest was not read.")
         except UnknownFormatError as error:
             self._problem(f"Its metadata were not read: {error or 'another format made of boxes'}.")
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001 readers raise many builtins on damaged data
             self._problem(f"The file is damaged or cut short ({one_line(error)}); what lies behind was not read.")
 

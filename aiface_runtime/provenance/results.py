@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypedDict
+from typing import Self, TypedDict
+
+from .quoting import visible
 
 
 class CredentialState(StrEnum):
@@ -137,6 +139,10 @@ class Finding:
         }
 
 
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
 _STATES = {
     CredentialState.TRUSTED: "intact, signer trusted",
     CredentialState.UNTRUSTED: "intact, signer not trusted",
@@ -171,7 +177,29 @@ class Provenance:
             "notes": list(self.notes),
         }
 
-    def __str__(self) -> str:
+    @classmethod
+    def from_record(cls, record: ProvenanceRecord) -> Self:
+        """Rebuild from a record, of which nothing is taken for granted.
+
+        Raises:
+            ValueError: It is no record; so do `TypeError` and `KeyError`.
+        """
+        given = record["credentials"]
+        credentials = Credentials(
+            CredentialState(given["state"]),
+            _text(given["issuer"]),
+            _text(given["claim_generator"]),
+            tuple(str(action) for action in given["actions"]),
+            _text(given["reason"]),
+        )
+        findings = tuple(
+            Finding(Claim(each["claim"]), str(each["statement"]), str(each["evidence"]), str(each["where"]))
+            for each in record["findings"]
+        )
+        return cls(str(record["input"]), credentials, findings, tuple(str(note) for note in record["notes"]))
+
+    def lines(self) -> list[str]:
+        """Return what the command prints below the name of the input."""
         credentials = self.credentials
         reason = f" ({credentials.reason})" if credentials.reason else ""
         details = {
@@ -183,4 +211,7 @@ class Provenance:
         lines += [f"  {name}: {value}" for name, value in details.items() if value]
         lines += [f"{finding.statement}: {finding.evidence} [{finding.where}]" for finding in self.findings]
         lines += [f"Note: {note}" for note in self.notes]
-        return "\n  ".join((self.input, *lines))
+        return lines
+
+    def __str__(self) -> str:
+        return "\n  ".join([visible(self.input), *self.lines()])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from xml.parsers import expat
 
 from . import generators
-from .quoting import one_line, quoted
+from .quoting import MAX_EVIDENCE, one_line, quoted
 from .results import Claim, Finding
 from .source_types import finding_of
 
@@ -187,7 +187,8 @@ _READERS: Mapping[str, Callable[[str, str], Finding | None]] = {
 
 def camera_finding(names: list[str], where: str) -> Finding:
     """Return what make and model of a camera say; some generators write their own names there."""
-    text = " ".join(name.strip() for name in names if name.strip())
-    if generators.generator_named(text):
-        return generators.program_finding(text, where)
-    return Finding(Claim.CAMERA, "The file names this camera", quoted(text), where)
+    given = [name.strip() for name in names if name.strip()]
+    if generators.generator_named(" ".join(given)):
+        return generators.program_finding(" ".join(given), where)
+    evidence = ", ".join(quoted(name, MAX_EVIDENCE // 2) for name in given)
+    return Finding(Claim.CAMERA, "The file names this camera", evidence, where)
