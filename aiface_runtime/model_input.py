@@ -27,7 +27,7 @@ class Findings:
     Attributes:
         warnings: Names of what to know of the photo, in `PhotoWarning`'s order.
         missing: Share of the photo for which its file has no data, 0 to 1.
-        provenance: What the file says of itself, where it was asked for.
+        provenance: All that the file says of itself, where it was asked for.
     """
 
     warnings: tuple[PhotoWarning, ...]

@@ -82,7 +82,7 @@ class Prediction:
         face_probability: Probability that there is a face in what the model sees, 0 to 1, of the likeliest cell; what
             a centre crop cuts off is not seen. None of a model that does not say.
         warnings: Names of `PhotoWarning`, in its order; those of faces only from a model that looks for them.
-        provenance: What the file says of itself, where it was asked for; nothing else in an answer depends on it.
+        provenance: All that the file says of itself, where it was asked for; nothing else in an answer depends on it.
     """
 
     input: str

@@ -44,8 +44,8 @@ class Block:
     """A block of metadata.
 
     Attributes:
-        kind: What it is.
-        data: Its bytes, decompressed.
+        kind: Kind of metadata.
+        data: Bytes of the block, decompressed.
         where: Location of it in the file, `PNG tEXt parameters` for one.
         keyword: Keyword that a text stands under.
     """

@@ -27,6 +27,7 @@ _INSTALL = 'pip install "aiface[c2pa]"'
 _MAX_SHOWN = 32  # actions, and manifests behind the active one
 _ELSEWHERE = "are not stored in the file but at"
 _PARENT = "parentOf"
+_OUTSIDE = "claimSignature.outsideValidity"
 _REASONS = {
     "assertion.dataHash.mismatch": "the file was changed after it was signed",
     "assertion.bmffHash.mismatch": "the file was changed after it was signed",
@@ -34,11 +35,14 @@ _REASONS = {
     "assertion.hashedURI.mismatch": "what they say was changed after it was signed",
     "claimSignature.mismatch": "what they say was changed after it was signed",
     "claim.hardBindings.missing": "they are not bound to any picture",
-    "signingCredential.expired": "the certificate had expired, or no time stamp proves when it was used",
-    "claimSignature.outsideValidity": "the certificate had expired, or no time stamp proves when it was used",
     "signingCredential.revoked": "the certificate was revoked",
     "signingCredential.invalid": "the certificate is not one that may sign them",
 }
+
+
+_NOT_LISTED = "the signer's certificate leads to none on the trust list"
+_EXPIRED = "the signer's certificate is no longer valid, and no time stamp proves when it was used"
+_TRUST_CODES = frozenset(("signingCredential.untrusted", _OUTSIDE))
 
 
 def read_credentials(
@@ -109,15 +113,17 @@ def _absent() -> tuple[Credentials, list[Finding]]:
 
 def _reason(report: Mapping[str, Any]) -> str:
     """Return the failure that says most, in words."""
-    failures = [
-        item for item in _list(_dict(report.get("validation_results")).get("failure")) if isinstance(item, dict)
-    ]
-    codes = [str(item.get("code", "")) for item in failures]
+    failures = _failures(report.get("validation_results"))
+    codes = {item.get("code") for item in failures}
     for code, reason in _REASONS.items():
         if code in codes:
             return reason
-    other = [item for item in failures if item.get("code") != "signingCredential.untrusted"]
+    other = [item for item in failures if item.get("code") not in _TRUST_CODES]
     return one_line(str((other or [{}])[0].get("explanation") or "they do not verify"), 120)
+
+
+def _failures(results: object) -> list[Mapping[str, Any]]:
+    return [_dict(item) for item in _list(_dict(results).get("failure"))]
 
 
 def _intact(report: Mapping[str, Any]) -> tuple[Credentials, list[Finding]]:
@@ -132,11 +138,16 @@ def _intact(report: Mapping[str, Any]) -> tuple[Credentials, list[Finding]]:
         _issuer(_dict(manifest.get("signature_info"))),
         _generator(manifest),
         tuple(one_line(str(action.get("action")), 80) for action in actions[:_MAX_SHOWN]),
-        None if is_trusted else "the signer's certificate leads to none on the trust list",
+        None if is_trusted else _why_untrusted(report),
     )
     findings = list(_action_findings(actions, "C2PA", "Content Credentials say that the picture was"))
-    findings += _ingredient_findings(manifests, active)
+    findings += _ingredient_findings(manifests, active, _broken_ingredients(store))
     return credentials, findings
+
+
+def _why_untrusted(report: Mapping[str, Any]) -> str:
+    codes = {item.get("code") for item in _failures(report.get("validation_results"))}
+    return _EXPIRED if _OUTSIDE in codes else _NOT_LISTED
 
 
 def _actions(manifest: Mapping[str, Any]) -> Iterator[object]:
@@ -174,9 +185,20 @@ def _action_findings(actions: Sequence[Mapping[str, Any]], where: str, subject: 
             yield Finding(Claim.GENERATOR, statement, quoted(text), f"{name} softwareAgent")
 
 
-def _ingredient_findings(manifests: Mapping[str, Any], active: str) -> Iterator[Finding]:
+def _broken_ingredients(store: Mapping[str, Any]) -> str:
+    """Return the addresses of all that failed, when they were taken over or since, in earlier pictures' manifests."""
+    deltas = [_dict(delta) for delta in _list(_dict(store.get("validation_results")).get("ingredientDeltas"))]
+    failures = [item for delta in deltas for item in _failures(delta.get("validationDeltas"))]
+    return "\n".join(str(item.get("url")) for item in failures if item.get("code") not in _TRUST_CODES)
+
+
+def _ingredient_findings(manifests: Mapping[str, Any], active: str, broken: str) -> Iterator[Finding]:
     """Yield what the manifests of earlier pictures say; of a part that was generated the whole is an edit."""
     for label, relation in _ingredients(manifests, active):
+        if label in broken:
+            statement = "Content Credentials of an earlier picture were broken, and what they say is left out"
+            yield Finding(Claim.OTHER, statement, quoted(label, 80), f"C2PA ingredient ({one_line(relation, 30)})")
+            continue
         actions = [_dict(action) for action in _actions(_dict(manifests.get(label)))]
         is_parent = relation == _PARENT
         subject = f"Content Credentials say that {'an earlier version' if is_parent else 'a part'} of the picture was"

@@ -33,9 +33,9 @@ class Claim(StrEnum):
     Attributes:
         GENERATED: Made by a generative model.
         EDITED_WITH_AI: A picture of another origin, parts of which a generative model made.
-        EDITED: A picture edited or put together without a word of a generative model.
+        EDITED: A picture edited or put together; no generative model is named.
         CAPTURED: Taken of real life by a camera or a scanner.
-        CREATED: Made by a person or a program, without a camera and without a word of a generative model.
+        CREATED: Made by a person or a program, without a camera; no generative model is named.
         CAMERA: Make and model of a camera.
         SOFTWARE: Program that wrote the file.
         GENERATOR: Program that wrote the file, which is an image generator; those edit photos too.
@@ -88,12 +88,12 @@ class Credentials:
     """Content Credentials (C2PA) of a file.
 
     Attributes:
-        state: What became of them.
+        state: State of them, and of the picture that they were signed with.
         issuer: Organisation or name in the signer's certificate; anyone can make a certificate in any name, so it
             counts only where the state is `TRUSTED`.
         claim_generator: Program that made them, by its own account.
-        actions: What was done to the picture, `c2pa.created` for one, in order, by their account.
-        reason: Why they are broken, or were not checked; in one line.
+        actions: Names of what was done to the picture, `c2pa.created` for one, in order, by their account.
+        reason: Reason why they are broken, not trusted or not checked; in one line.
     """
 
     state: CredentialState
@@ -118,7 +118,7 @@ class Finding:
     """One thing that a file says of its picture.
 
     Attributes:
-        claim: What it says, in one word.
+        claim: Meaning of it, in one word.
         statement: The same in a plain sentence.
         evidence: The words of the file, quoted; on one line, printable, and not all of it where it is long.
         where: Location of those words in the file, `PNG tEXt parameters` for one.
@@ -158,9 +158,9 @@ class Provenance:
 
     Attributes:
         input: Path, or a short description of what was passed.
-        credentials: Its Content Credentials.
-        findings: What else it says, those of generators first.
-        notes: What to know before relying on it.
+        credentials: Content Credentials of the file.
+        findings: All else that it says, those of generated pictures first.
+        notes: Sentences to know before relying on it.
     """
 
     input: str
