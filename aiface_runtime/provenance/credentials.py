@@ -22,7 +22,6 @@ from .source_types import finding_of
 _TRACES = (b"jumdc2pa", b"caBX", b"C2PA_GIF", bytes.fromhex("d8fec3d61b0e483c92975828877ec481"))
 _STORE = _TRACES[0]
 _TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "tiff": "image/tiff"}
-_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _INSTALL = 'pip install "aiface[c2pa]"'
 _MAX_SHOWN = 32  # actions, and manifests behind the active one
 _ELSEWHERE = "are not stored in the file but at"
@@ -74,7 +73,8 @@ def read_credentials(
 
 
 def _isobmff_type(data: bytes) -> str:
-    return "image/heic" if data[8:12] in _HEIC else "image/avif"
+    brands = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
+    return "image/avif" if b"avif" in brands or b"avis" in brands else "image/heic"
 
 
 def _not_checked(reason: str) -> Credentials:

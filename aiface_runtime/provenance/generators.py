@@ -51,7 +51,11 @@ _KEYS = re.compile(
 _MIN_KEYS = 3
 _AIGC = re.compile(r'"(?:Label|ContentProducer|ProduceID|ContentPropagator)"\s*:')
 _LABEL = re.compile(r'"Label"\s*:\s*"?([123])')
-_LABELS = {"1": "made by a generative model", "2": "possibly made by a generative model"}
+_LABELS = {
+    "1": (Claim.GENERATED, "made by a generative model"),
+    "2": (Claim.OTHER, "possibly made by a generative model"),
+    "3": (Claim.OTHER, "suspected to be made by a generative model"),
+}
 _CREDIT = re.compile(
     r"(?i)\b(?:(?P<made>made|created|generated|produced)|(?P<edited>edited|altered|modified))"
     r" (?:with|by|using) (?:google )?(?:generative )?AI\b"
@@ -99,8 +103,8 @@ def named_aigc_finding(text: str, where: str) -> Finding | None:
     if not _AIGC.search(text):
         return None
     found = _LABEL.search(text)
-    meaning = _LABELS.get(found[1] if found else "", "suspected to be made by a generative model")
-    return Finding(Claim.GENERATED, f"The file's AIGC label (GB 45438) says: {meaning}", quoted(text), where)
+    claim, meaning = _LABELS.get(found[1] if found else "", (Claim.OTHER, "nothing that this version knows"))
+    return Finding(claim, f"The file's AIGC label (GB 45438) says: {meaning}", quoted(text), where)
 
 
 def credit_finding(text: str, where: str) -> Finding | None:

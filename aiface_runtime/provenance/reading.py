@@ -167,7 +167,7 @@ class _Metadata:
     def _read_xmp(self, block: Block) -> None:
         properties, problem = xmp.read_properties(block.data)
         if problem:
-            self._problem(f"Its XMP has {problem}; the rest of it was not read.")
+            self._problem(f"Its XMP was not read to its end: {problem}.")
         self.remote = self.remote or xmp.remote_manifest(properties)
         self.findings += xmp.findings_of(properties, block.where)
 

@@ -1,0 +1,188 @@
+"""Content Credentials, signed by the official library: trusted, untrusted, tampered, stripped, and told apart."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from aiface_runtime.errors import UsageError
+from aiface_runtime.provenance import Claim, CredentialState, read
+from tests.support.metadata import jpeg_with, picture
+
+signing = pytest.importorskip("tests.support.signing")
+pytest.importorskip("encypher_c2pa")
+IPTC, OPENED, PLACED = signing.IPTC, signing.OPENED, signing.PLACED
+FORMATS = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "TIFF": "image/tiff",
+    "GIF": "image/gif",
+    "AVIF": "image/avif",
+    "HEIF": "image/heic",
+}
+CREATED = {"action": "c2pa.created", "digitalSourceType": f"{IPTC}digitalCapture"}
+
+
+@pytest.fixture(scope="module")
+def signer() -> signing.Signer:
+    return signing.make_signer()
+
+
+@pytest.fixture(scope="module")
+def trust(signer: signing.Signer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("trust") / "anchors.pem"
+    path.write_text(signer.anchor)
+    return path
+
+
+@pytest.fixture(scope="module")
+def signed(signer: signing.Signer) -> bytes:
+    return bytes(signer.sign(picture("JPEG"), "image/jpeg"))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_intact_is_one_question_and_trusted_another(kind: str, signer: signing.Signer, trust: Path) -> None:
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif")
+    data = signer.sign(picture(kind), FORMATS[kind])
+    trusted, untrusted = read(data, trust=trust), read(data)
+    assert trusted.credentials.state is CredentialState.TRUSTED
+    assert untrusted.credentials.state is CredentialState.UNTRUSTED
+    assert untrusted.credentials.reason
+    assert "trust list" in untrusted.credentials.reason
+    for answer in (trusted, untrusted):
+        assert answer.credentials.issuer == "Test Signer, certified by Test Signer Authority Organisation"
+        assert answer.credentials.claim_generator == "aiface tests 1.0"
+        assert answer.credentials.actions == ("c2pa.created",)
+        assert [(found.claim, found.where) for found in answer.findings] == [
+            (Claim.GENERATED, "C2PA c2pa.created digitalSourceType")
+        ]
+    assert any("in any name" in note for note in untrusted.notes)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_changed_byte_breaks_them_and_what_they_say_is_left_out(
+    kind: str, signer: signing.Signer, trust: Path
+) -> None:
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif")
+    data = bytearray(signer.sign(picture(kind), FORMATS[kind]))
+    data[-5 if kind == "JPEG" else -20] ^= 1
+    answer = read(bytes(data), trust=trust)
+    assert answer.credentials.state is CredentialState.BROKEN
+    assert answer.credentials.reason
+    assert "changed after it was signed" in answer.credentials.reason
+    assert (answer.credentials.issuer, answer.credentials.actions, answer.findings) == (None, (), ())
+
+
+def test_a_changed_statement_breaks_them(signed: bytes, trust: Path) -> None:
+    changed = signed.replace(b"aiface tests", b"aiface tesst")
+    assert changed != signed
+    assert read(changed, trust=trust).credentials.state is CredentialState.BROKEN
+
+
+def test_credentials_of_another_picture_are_broken(signed: bytes, trust: Path) -> None:
+    """The segments that hold them, copied into another JPEG."""
+    start = signed.index(b"\xff\xeb")
+    end = signed.rindex(b"\xff\xdb", 0, signed.rindex(b"\xff\xda"))
+    other = jpeg_with()
+    copied = other[:20] + signed[start:end] + other[20:]
+    assert read(copied, trust=trust).credentials.state is CredentialState.BROKEN
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_that_is_cut_short_is_broken(kind: str, signer: signing.Signer) -> None:
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif")
+    data = signer.sign(picture(kind), FORMATS[kind])
+    states = {read(data[: len(data) * share // 10]).credentials.state for share in (7, 8, 9)}
+    assert states <= {CredentialState.BROKEN, CredentialState.ABSENT}
+    assert CredentialState.BROKEN in states
+
+
+def test_saved_anew_they_are_absent(signed: bytes) -> None:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(signed)).save(buffer, "JPEG")
+    answer = read(buffer.getvalue())
+    assert (answer.credentials.state, answer.findings) == (CredentialState.ABSENT, ())
+    assert any("Absence proves nothing" in note for note in answer.notes)
+
+
+def test_an_earlier_version_and_a_part_are_told_apart_from_the_picture(
+    signer: signing.Signer, signed: bytes, trust: Path
+) -> None:
+    photo = picture("JPEG")
+    edited = read(signer.sign(photo, "image/jpeg", [OPENED], [("parentOf", signed)]), trust=trust)
+    assert [(found.claim, found.where) for found in edited.findings] == [
+        (Claim.GENERATED, "C2PA ingredient (parentOf) c2pa.created digitalSourceType")
+    ]
+    assert "an earlier version" in edited.findings[0].statement
+    composed = read(signer.sign(photo, "image/jpeg", [CREATED, PLACED], [("componentOf", signed)]), trust=trust)
+    assert [found.claim for found in composed.findings] == [Claim.EDITED_WITH_AI, Claim.CAPTURED]
+    assert "a part" in composed.findings[0].statement
+    again = signer.sign(
+        photo,
+        "image/jpeg",
+        [OPENED],
+        [("parentOf", signer.sign(photo, "image/jpeg", [OPENED], [("parentOf", signed)]))],
+    )
+    assert [found.claim for found in read(again).findings] == [Claim.GENERATED]
+
+
+def test_an_earlier_version_that_was_broken_says_nothing(signer: signing.Signer, signed: bytes) -> None:
+    tampered = signed[:-5] + bytes([signed[-5] ^ 1]) + signed[-4:]
+    answer = read(signer.sign(picture("JPEG"), "image/jpeg", [OPENED], [("parentOf", tampered)]))
+    assert answer.credentials.state is CredentialState.UNTRUSTED
+    assert [found.claim for found in answer.findings] == [Claim.OTHER]
+    assert "were broken" in answer.findings[0].statement
+
+
+def test_an_edit_with_a_model_is_no_generated_picture(signer: signing.Signer) -> None:
+    action = {
+        "action": "c2pa.edited",
+        "digitalSourceType": f"{IPTC}compositeWithTrainedAlgorithmicMedia",
+        "softwareAgent": {"name": "Adobe Firefly"},
+    }
+    answer = read(signer.sign(picture("JPEG"), "image/jpeg", [CREATED, action]))
+    claims = [found.claim for found in answer.findings]
+    assert claims == [Claim.EDITED_WITH_AI, Claim.CAPTURED, Claim.GENERATOR]
+    assert answer.findings[2].evidence == '"Adobe Firefly"'
+
+
+def test_credentials_elsewhere_are_named_and_not_fetched(signer: signing.Signer) -> None:
+    """An address that would be answered here if it were asked."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/manifest.c2pa"
+        answer = read(signer.sign(picture("JPEG"), "image/jpeg", remote=address))
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert answer.credentials.state is CredentialState.NOT_CHECKED
+    assert answer.credentials.reason
+    assert address in answer.credentials.reason
+
+
+def test_without_the_extra_they_are_not_checked(signed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "encypher_c2pa", None)  # as if it were not installed
+    answer = read(signed)
+    assert answer.credentials.state is CredentialState.NOT_CHECKED
+    assert answer.credentials.reason
+    assert 'pip install "aiface[c2pa]"' in answer.credentials.reason
+    assert read(picture("JPEG")).credentials.state is CredentialState.ABSENT  # which needs no library to be seen
+
+
+def test_a_trust_file_that_is_none_is_wrong_usage(signed: bytes, tmp_path: Path) -> None:
+    for content in (b"", b"\xff\xfe", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
+        path = tmp_path / "trust.pem"
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match="trust"):
+            read(signed, trust=path)
+    with pytest.raises(UsageError, match="no-such"):
+        read(signed, trust=tmp_path / "no-such.pem")
