@@ -32,12 +32,12 @@ class Signer:
 
     Attributes:
         anchor: Certificate of the authority, in PEM.
-        chain: Certificates of signer and authority, in PEM.
+        certificates: Certificates of signer and authority, in PEM.
         key: Key of the signer, in PEM.
     """
 
     anchor: str
-    chain: str
+    certificates: str
     key: str
 
     def sign(
@@ -50,7 +50,7 @@ class Signer:
     ) -> bytes:
         """Return a picture with credentials; those of ingredients, given with their relation, are taken over."""
         info = c2pa.C2paSignerInfo(
-            alg=b"es256", sign_cert=self.chain.encode(), private_key=self.key.encode(), ta_url=None
+            alg=b"es256", sign_cert=self.certificates.encode(), private_key=self.key.encode(), ta_url=None
         )
         action_list = list(actions) or [
             {"action": "c2pa.created", "digitalSourceType": f"{IPTC}trainedAlgorithmicMedia"}
