@@ -12,6 +12,7 @@ import pytest
 from tests.support.command import aiface
 from tests.support.metadata import picture, png_with, text
 
+PROGRAM = "AUTOMATIC1111 or a program that writes its form"
 QUOTED = '"a portrait Steps: 20, Sampler: Euler a, Seed: 5" [PNG tEXt parameters]'
 SETTINGS = "a portrait\nSteps: 20, Sampler: Euler a, Seed: 5"
 
@@ -32,7 +33,7 @@ def test_text_names_evidence_and_where_it_stood(folder: Path) -> None:
     assert done.stdout.splitlines()[:3] == [
         str(folder / "a.png"),
         "  Content Credentials: none",
-        f"  The file carries settings of an image generator (AUTOMATIC1111 or a program that writes its form): {QUOTED}",
+        f"  The file carries settings of an image generator ({PROGRAM}): {QUOTED}",
     ]
     assert "cannot be checked here" in done.stdout
     assert "Absence proves nothing" in done.stdout
