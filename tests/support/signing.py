@@ -71,11 +71,11 @@ class Signer:
         return target.getvalue()
 
 
-def make_signer(name: str = "Test Signer", *, expired: bool = False) -> Signer:
-    """Make an authority and a certificate of it; `expired` is one that was valid for a day, a year ago."""
-    end = datetime.now(UTC) + (timedelta(days=-365) if expired else timedelta(days=30))
-    authority, authority_key = _certificate(f"{name} Authority", end)
-    certificate, key = _certificate(name, end, (authority, authority_key))
+def make_signer(name: str = "Test Signer", *, seconds: int = 30 * 86_400) -> Signer:
+    """Make an authority, and a certificate of it that is valid for so long."""
+    now = datetime.now(UTC)
+    authority, authority_key = _certificate(f"{name} Authority", now + timedelta(days=60))
+    certificate, key = _certificate(name, now + timedelta(seconds=seconds), (authority, authority_key))
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,18 @@ def test_a_file_that_is_cut_short_is_broken(kind: str, signer: signing.Signer) -
     states = {read(data[: len(data) * share // 10]).credentials.state for share in (7, 8, 9)}
     assert states <= {CredentialState.BROKEN, CredentialState.ABSENT}
     assert CredentialState.BROKEN in states
+
+
+def test_a_certificate_that_ran_out_is_another_thing_than_a_change(tmp_path: Path) -> None:
+    """Many cameras sign without a time stamp, which would prove when their certificate was used."""
+    brief = signing.make_signer(seconds=3)
+    data, anchors = brief.sign(picture("JPEG"), "image/jpeg"), tmp_path / "anchors.pem"
+    anchors.write_text(brief.anchor)
+    time.sleep(4)
+    credentials = read(data, trust=anchors).credentials
+    assert credentials.state is CredentialState.UNTRUSTED
+    assert credentials.reason
+    assert "no longer valid" in credentials.reason
 
 
 def test_saved_anew_they_are_absent(signed: bytes) -> None:
