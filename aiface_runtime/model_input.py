@@ -63,14 +63,9 @@ def model_input(
     Raises:
         InputError: The photo cannot be used.
     """
-    name = describe(image)
-    said = None
-    if provenance:
-        from .provenance import read  # not for others: start-up counts
-
-        image = read_once(image, limits.bytes)
-        said = read(image, limits)
+    image = read_once(image, limits.bytes) if provenance else image
     decoded = decode(image, min_size, limits)
+    name, said = describe(image), _provenance(image, limits) if provenance else None
     try:
         pixels = preprocess(decoded.picture, steps, decoded.box)
         return ModelInput(pixels, Findings(_warnings(decoded, steps), decoded.missing, said))
@@ -78,6 +73,12 @@ def model_input(
         raise ImageMemoryError(name) from error
     except Exception as error:  # whatever a photo makes the steps raise is the end of that photo, not of a batch
         raise ImageDecodeError(f"{name}: cannot be brought to the model's size ({error}); resize it first") from error
+
+
+def _provenance(image: ImageInput, limits: Limits) -> Provenance:
+    from .provenance import read  # not for others: start-up counts
+
+    return read(image, limits)
 
 
 def _warnings(decoded: DecodedImage, steps: Sequence[Step]) -> tuple[PhotoWarning, ...]:

@@ -20,7 +20,10 @@ from .source_types import finding_of
 
 # Every manifest store starts with a JUMBF box of this type; the others carry or name one in PNG, GIF and ISOBMFF.
 _TRACES = (b"jumdc2pa", b"caBX", b"C2PA_GIF", bytes.fromhex("d8fec3d61b0e483c92975828877ec481"))
-_STORE = _TRACES[0]
+_STORE, _COMPRESSED = _TRACES[0], b"jumdc2cm"
+# A report takes up to some 25 times as much memory as the store that it is about.
+_MAX_STORE = 8 * 2**20
+_MAX_STORES = 16
 _TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "tiff": "image/tiff"}
 _INSTALL = 'pip install "aiface[c2pa]"'
 _MAX_SHOWN = 32  # actions, and manifests behind the active one
@@ -65,11 +68,28 @@ def read_credentials(
     media_type = _TYPES.get(reader) or (_isobmff_type(data) if reader == "isobmff" else None)
     if media_type is None:
         return _not_checked("they are not read in this format"), []
+    if (reason := _cost(data)) is not None:
+        return _not_checked(reason), []
     try:
         verify_bytes = import_module("encypher_c2pa").verify_bytes
     except (ImportError, AttributeError):
         return _not_checked(f"the file has some, and what checks them is not installed: {_INSTALL}"), []
     return _checked(verify_bytes, data, media_type, trust)
+
+
+def _cost(data: bytes) -> str | None:
+    """Say why the credentials are not checked: they could take more memory than a photo may; None where they are."""
+    if _COMPRESSED in data:
+        return "they are compressed, and what they would take is not known"
+    position = -1
+    for _ in range(_MAX_STORES):
+        position = data.find(_STORE, position + 1)
+        if position < 0:
+            return None
+        length = int.from_bytes(data[max(position - 12, 0) : max(position - 8, 0)], "big")
+        if data[max(position - 8, 0) : max(position - 4, 0)] != b"jumb" or length == 0 or length > _MAX_STORE:
+            break
+    return f"they take more than {_MAX_STORE // 2**20} MiB, or come more than {_MAX_STORES} times"
 
 
 def _isobmff_type(data: bytes) -> str:

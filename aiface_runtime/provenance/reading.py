@@ -89,7 +89,7 @@ def _anchors(trust: str | os.PathLike[str] | None) -> str | None:
 def _bytes_of(image: ImageInput, limits: Limits) -> bytes | None:
     """Return the encoded bytes, those of a picture's open file too; None where there are none."""
     if isinstance(image, ImageFile.ImageFile):
-        with lock_of(image.fp or image):
+        with lock_of(getattr(image, "fp", None) or image):
             return _file_of(image, limits)
     source = read_once(image, limits.bytes)
     return source.data if isinstance(source, EncodedImage) else None

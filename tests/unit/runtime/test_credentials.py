@@ -182,6 +182,18 @@ def test_credentials_elsewhere_are_named_and_not_fetched(signer: signing.Signer)
     assert address in answer.credentials.reason
 
 
+def test_those_that_could_take_gigabytes_are_not_checked(signed: bytes) -> None:
+    start = signed.index(b"jumdc2pa") - 12
+    for length in (b"\0\x90\0\0", b"\0\0\0\0", b"\0\0\0\1"):  # 9 MiB, to the end of the file, in 64 bits
+        answer = read(signed[:start] + length + signed[start + 4 :])
+        expected = CredentialState.BROKEN if length == b"\0\0\0\1" else CredentialState.NOT_CHECKED
+        assert answer.credentials.state is expected
+    for made in (signed.replace(b"jumdc2ma", b"jumdc2cm"), signed + signed[start : start + 60] * 20):
+        answer = read(made)
+        assert answer.credentials.state is CredentialState.NOT_CHECKED
+        assert answer.credentials.reason
+
+
 def test_without_the_extra_they_are_not_checked(signed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "encypher_c2pa", None)  # as if it were not installed
     answer = read(signed)

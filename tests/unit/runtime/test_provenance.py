@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -295,6 +296,15 @@ def test_a_file_that_cannot_be_read_has_the_usual_errors(tmp_path: Path) -> None
             read(source)
     with pytest.raises(ImageTooLargeError):
         read(picture("JPEG"), Limits(bytes=100))
+
+
+def test_without_the_extra_for_heic_the_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pillow_heif")
+    data = picture("HEIF", xmp=GENERATED)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    answer = read(data)
+    assert answer.credentials.state is CredentialState.ABSENT
+    assert any("aiface[heic]" in note for note in answer.notes)
 
 
 def test_a_record_is_json_and_comes_back() -> None:
