@@ -161,6 +161,7 @@ def _intact(report: Mapping[str, Any]) -> tuple[Credentials, list[Finding]]:
         None if is_trusted else _why_untrusted(report),
     )
     findings = list(_action_findings(actions, "C2PA", "Content Credentials say that the picture was"))
+    findings += _metadata_findings(manifest)
     findings += _ingredient_findings(manifests, active, _broken_ingredients(store))
     return credentials, findings
 
@@ -203,6 +204,15 @@ def _action_findings(actions: Sequence[Mapping[str, Any]], where: str, subject: 
         if generator_named(text):
             statement = "Content Credentials name an image generator"
             yield Finding(Claim.GENERATOR, statement, quoted(text), f"{name} softwareAgent")
+
+
+def _metadata_findings(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield the digital source types of metadata that were signed, `stds.iptc` and `c2pa.metadata` among them."""
+    for assertion in map(_dict, _list(manifest.get("assertions"))):
+        for key, value in _dict(assertion.get("data")).items():
+            if key.rpartition(":")[2].lower() == "digitalsourcetype" and isinstance(value, str):
+                where = f"C2PA {one_line(str(assertion.get('label')), 60)} {one_line(key, 60)}"
+                yield from filter(None, [finding_of(value, where, "Content Credentials say that the picture was")])
 
 
 def _broken_ingredients(store: Mapping[str, Any]) -> str:

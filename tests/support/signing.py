@@ -46,7 +46,9 @@ class Signer:
         media_type: str,
         actions: Sequence[Mapping[str, Any]] = (),
         ingredients: Sequence[tuple[str, bytes]] = (),
+        *,
         remote: str | None = None,
+        assertions: Sequence[Mapping[str, Any]] = (),
     ) -> bytes:
         """Return a picture with credentials; those of ingredients, given with their relation, are taken over."""
         info = c2pa.C2paSignerInfo(
@@ -57,7 +59,7 @@ class Signer:
         ]
         document = {
             "claim_generator_info": [{"name": "aiface tests", "version": "1.0"}],
-            "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": action_list}}],
+            "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": action_list}}, *assertions],
         }
         builder = c2pa.Builder(json.dumps(document))
         for relation, ingredient in ingredients:

@@ -167,6 +167,17 @@ def test_an_edit_with_a_model_is_no_generated_picture(signer: signing.Signer) ->
     assert answer.findings[2].evidence == '"Adobe Firefly"'
 
 
+def test_metadata_that_are_signed_count_too(signer: signing.Signer) -> None:
+    namespaces = {"Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"}
+    data = {"@context": namespaces, "Iptc4xmpExt:DigitalSourceType": f"{IPTC}compositeSynthetic"}
+    assertion = {"label": "c2pa.metadata", "data": data, "kind": "Json"}
+    answer = read(signer.sign(picture("JPEG"), "image/jpeg", [CREATED], assertions=[assertion]))
+    assert [(found.claim, found.where) for found in answer.findings] == [
+        (Claim.EDITED_WITH_AI, "C2PA c2pa.metadata Iptc4xmpExt:DigitalSourceType"),
+        (Claim.CAPTURED, "C2PA c2pa.created digitalSourceType"),
+    ]
+
+
 def test_credentials_elsewhere_are_named_and_not_fetched(signer: signing.Signer) -> None:
     """An address that would be answered here if it were asked."""
     import socket
