@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, overload
@@ -103,29 +104,45 @@ class Classifier:
         """Cores that one run uses."""
         return self._engine.threads
 
-    def predict(self, image: ImageInput) -> Prediction:
+    def predict(self, image: ImageInput, *, provenance: bool = False) -> Prediction:
         """Answer for one photo.
 
         Args:
             image: A path, encoded bytes, a binary file, a PIL image, or a uint8 RGB array `[H, W, 3]`.
+            provenance: Whether to read what its file says of it, too, which changes nothing else in the answer.
 
         Raises:
             InputError: The photo cannot be used; one of its leaves, naming the input and the remedy.
         """
         engine, name = self._engine, describe(image)
-        prepared = self._pipeline.model_input(image)
+        prepared = self._pipeline.model_input(image, provenance=provenance)
         return self._prediction(name, *engine.run(prepared.pixels[None]).by_photo()[0], engine, prepared.findings)
 
     @overload
     def predict_many(
-        self, images: Iterable[ImageInput], *, batch_size: int = 16, on_error: Literal["record"] = "record"
+        self,
+        images: Iterable[ImageInput],
+        *,
+        batch_size: int = 16,
+        on_error: Literal["record"] = "record",
+        provenance: bool = False,
     ) -> Iterator[Prediction | Failure]: ...
     @overload
     def predict_many(
-        self, images: Iterable[ImageInput], *, batch_size: int = 16, on_error: Literal["raise"]
+        self,
+        images: Iterable[ImageInput],
+        *,
+        batch_size: int = 16,
+        on_error: Literal["raise"],
+        provenance: bool = False,
     ) -> Iterator[Prediction]: ...
     def predict_many(
-        self, images: Iterable[ImageInput], *, batch_size: int = 16, on_error: Literal["record", "raise"] = "record"
+        self,
+        images: Iterable[ImageInput],
+        *,
+        batch_size: int = 16,
+        on_error: Literal["record", "raise"] = "record",
+        provenance: bool = False,
     ) -> Iterator[Prediction | Failure]:
         """Answer for many photos, lazily and in their order, on all cores.
 
@@ -141,6 +158,7 @@ class Classifier:
             batch_size: Number of photos that are decoded, and then answered, together.
             on_error: `record` yields a `Failure` for a photo that cannot be used; `raise` raises what
                 `predict` would.
+            provenance: Whether to read what the files say of their photos, too.
 
         Raises:
             InputError: A photo cannot be used, and `on_error` is `raise`.
@@ -153,7 +171,7 @@ class Classifier:
         single = isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)) and not stack
         if single or hasattr(images, "read") or not isinstance(images, Iterable):
             raise UsageError(f"predict_many takes several photos; pass {describe(images)} to predict")
-        return self._batches(iter(images), batch_size, on_error)
+        return self._batches(iter(images), batch_size, on_error, provenance=provenance)
 
     def explain(self, image: ImageInput) -> Explanation:
         """Answer for one photo and say which parts of it the answer comes from, by a class activation map.
@@ -220,10 +238,12 @@ class Classifier:
             raise ModelClosedError("this Classifier was closed; make a new one")
         return self._open_engine
 
-    def _batches(self, images: Iterator[ImageInput], batch_size: int, on_error: str) -> Iterator[Prediction | Failure]:
+    def _batches(
+        self, images: Iterator[ImageInput], batch_size: int, on_error: str, *, provenance: bool
+    ) -> Iterator[Prediction | Failure]:
         with Workers(self._engine.threads) as workers:
             for batch, problem in taken(images, batch_size):
-                for answer in self._answers(batch, workers):
+                for answer in self._answers(batch, workers, provenance=provenance):
                     if answer.error is not None and on_error == "raise":
                         raise answer.error
                     forget_frames(answer.error)
@@ -231,11 +251,13 @@ class Classifier:
                 if problem is not None:
                     raise problem
 
-    def _answers(self, batch: list[ImageInput], workers: Workers) -> Iterator[Prediction | Failure]:
+    def _answers(
+        self, batch: list[ImageInput], workers: Workers, *, provenance: bool
+    ) -> Iterator[Prediction | Failure]:
         """Answer for the photos of a batch, which is emptied; none of their pixels is held when the first is given."""
         engine, manifest = self._engine, self.manifest
         names = [describe(image) for image in batch]
-        prepared = workers.map(self._pipeline.model_input_or_error, batch)
+        prepared = workers.map(partial(self._pipeline.model_input_or_error, provenance=provenance), batch)
         batch.clear()
         findings = [item if isinstance(item, InputError) else item.findings for item in prepared]
         # One core a run and as many runs as cores: shared out inside one run, less of each core is used.
@@ -266,7 +288,16 @@ class Classifier:
         is_blind = PhotoWarning.NO_FACE in warnings or findings.missing > MAX_MISSING
         verdict = Verdict.UNCERTAIN if is_blind else self._verdict(p_ai)
         return Prediction(
-            name, verdict, p_ai, scores, manifest.id, engine.device, engine.fallback, face_probability, warnings
+            name,
+            verdict,
+            p_ai,
+            scores,
+            manifest.id,
+            engine.device,
+            engine.fallback,
+            face_probability,
+            warnings,
+            provenance=findings.provenance,
         )
 
     def _verdict(self, p_ai: float) -> Verdict:

@@ -32,8 +32,8 @@ class InputPipeline:
         self._limits = limits
         self._decoder = _isolated_decoder(limits) if isolate else None
 
-    def model_input(self, image: ImageInput, *, whole: bool = False) -> ModelInput:
-        """Decode a photo and bring it to the model's size, or leave it whole.
+    def model_input(self, image: ImageInput, *, whole: bool = False, provenance: bool = False) -> ModelInput:
+        """Decode a photo and bring it to the model's size, or leave it whole; read what its file says, if asked for.
 
         Raises:
             InputError: The photo cannot be used.
@@ -42,13 +42,13 @@ class InputPipeline:
         if self._decoder:
             image = read_once(image, self._limits.bytes)
             if isinstance(image, EncodedImage):
-                return self._decoder.model_input(image, steps, min_size)
-        return model_input(image, steps, min_size, self._limits)
+                return self._decoder.model_input(image, steps, min_size, provenance=provenance)
+        return model_input(image, steps, min_size, self._limits, provenance=provenance)
 
-    def model_input_or_error(self, image: ImageInput) -> ModelInput | InputError:
+    def model_input_or_error(self, image: ImageInput, *, provenance: bool = False) -> ModelInput | InputError:
         """Do what `model_input` does, and return the error of a photo that cannot be used, whatever it raises."""
         try:
-            return self.model_input(image)
+            return self.model_input(image, provenance=provenance)
         except InputError as error:
             return error
         except Exception as error:  # noqa: BLE001 a caller's object may raise anything, and memory run out: this photo's

@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from .images import EncodedImage
 from .limits import Limits
 from .model_input import Findings, ModelInput, model_input
 from .prediction import PhotoWarning
+from .provenance.results import Provenance
 
 if TYPE_CHECKING:
     from .manifest import Step
@@ -36,6 +37,10 @@ _START_SECONDS = 60.0  # of a machine under load; the helper takes some 0.15 s
 _SLACK = 64 * 2**20  # bytes beside Limits.memory, for what the interpreter still allocates
 _LENGTHS = struct.Struct(">QQ")
 _START = "import sys; sys.path[:] = sys.argv[1:]; from aiface_runtime.isolation import serve; serve()"
+
+
+# Steps, smallest size and limits, as `model_input` takes them, and whether to read what the file says of itself.
+_Wanted: TypeAlias = tuple[tuple["Step", ...], tuple[int, int] | None, Limits, bool]
 
 
 class IsolatedDecoder:
@@ -52,7 +57,9 @@ class IsolatedDecoder:
         self._finalizer = weakref.finalize(self, _close, self._idle)
         _DECODERS.add(self)
 
-    def model_input(self, image: EncodedImage, steps: Sequence[Step], min_size: tuple[int, int] | None) -> ModelInput:
+    def model_input(
+        self, image: EncodedImage, steps: Sequence[Step], min_size: tuple[int, int] | None, *, provenance: bool = False
+    ) -> ModelInput:
         """Do what `model_input` does, in a helper process.
 
         Raises:
@@ -61,7 +68,7 @@ class IsolatedDecoder:
         """
         helper = self._take(image.name)
         try:
-            return helper.ask(image, steps, min_size, self._limits)
+            return helper.ask(image, (tuple(steps), min_size, self._limits, provenance))
         finally:
             if helper.is_alive:
                 with self._lock:
@@ -132,17 +139,15 @@ class _Helper:
             raise OSError("it ended at once")
         _HELPERS.add(self)
 
-    def ask(
-        self, image: EncodedImage, steps: Sequence[Step], min_size: tuple[int, int] | None, limits: Limits
-    ) -> ModelInput:
+    def ask(self, image: EncodedImage, wanted: _Wanted) -> ModelInput:
         """Have one photo decoded.
 
         Raises:
             InputError: It cannot be used, or cost the helper its life.
         """
-        request = pickle.dumps((image.name, tuple(steps), min_size, limits))
+        request, seconds = pickle.dumps((image.name, wanted)), wanted[2].seconds
         try:
-            with _Watch(self._process, limits.seconds) as watch:
+            with _Watch(self._process, seconds) as watch:
                 self._to.write(_LENGTHS.pack(len(request), len(image.data)) + request)
                 self._to.write(image.data)
                 self._to.flush()
@@ -152,7 +157,7 @@ class _Helper:
             raise
         except Exception as error:
             self.kill()
-            raise self._cause(image.name, limits.seconds, is_late=watch.has_killed) from error
+            raise self._cause(image.name, seconds, is_late=watch.has_killed) from error
         except BaseException:  # an interrupt: what the helper still writes belongs to no later photo
             self.kill()
             raise
@@ -233,7 +238,8 @@ def _answer(answer: object, pixels: bytearray, name: str) -> ModelInput:
     if not 0 <= missing <= 1:
         raise ValueError(f"{name}: not an answer")
     warnings = tuple(PhotoWarning(warning) for warning in answer["warnings"])
-    return ModelInput(array, Findings(warnings, missing))
+    said = answer["provenance"]
+    return ModelInput(array, Findings(warnings, missing, Provenance.from_record(said) if said else None))
 
 
 _ERRORS = {
@@ -251,10 +257,10 @@ def serve() -> None:
     base = _used_memory()
     while head := requests.read(_LENGTHS.size):
         first, second = _LENGTHS.unpack(head)
-        name, steps, min_size, limits = pickle.loads(requests.read(first))  # noqa: S301 from the program itself
+        name, wanted = pickle.loads(requests.read(first))  # noqa: S301 from the program itself
         data = requests.read(second)
-        _limit(limits, base)
-        text, pixels = _reply(EncodedImage(name, data), steps, min_size, limits)
+        _limit(wanted[2], base)
+        text, pixels = _reply(EncodedImage(name, data), wanted)
         replies.write(_LENGTHS.pack(len(text), len(pixels)) + text)
         replies.write(pixels)
         replies.flush()
@@ -269,11 +275,10 @@ def _private_pipes() -> tuple[IO[bytes], IO[bytes]]:
     return requests, replies
 
 
-def _reply(
-    image: EncodedImage, steps: Sequence[Step], min_size: tuple[int, int] | None, limits: Limits
-) -> tuple[bytes, bytes]:
+def _reply(image: EncodedImage, wanted: _Wanted) -> tuple[bytes, bytes]:
     try:
-        made = model_input(image, steps, min_size, limits)
+        steps, min_size, limits, provenance = wanted
+        made = model_input(image, steps, min_size, limits, provenance=provenance)
         height, width, _ = made.pixels.shape
         answer = {"height": height, "width": width, **asdict(made.findings)}
         return json.dumps(answer).encode(), made.pixels.tobytes()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import ImageDecodeError, ImageMemoryError
-from .images import DecodedImage, ImageInput, decode, describe
+from .images import DecodedImage, ImageInput, decode, describe, read_once
 from .limits import Limits
 from .prediction import PhotoWarning
 from .preprocess import is_enlarged, preprocess
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .manifest import Step
+    from .provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,12 @@ class Findings:
     Attributes:
         warnings: Names of what to know of the photo, in `PhotoWarning`'s order.
         missing: Share of the photo for which its file has no data, 0 to 1.
+        provenance: All that the file says of itself, where it was asked for.
     """
 
     warnings: tuple[PhotoWarning, ...]
     missing: float
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +44,12 @@ class ModelInput:
 
 
 def model_input(
-    image: ImageInput, steps: Sequence[Step], min_size: tuple[int, int] | None, limits: Limits
+    image: ImageInput,
+    steps: Sequence[Step],
+    min_size: tuple[int, int] | None,
+    limits: Limits,
+    *,
+    provenance: bool = False,
 ) -> ModelInput:
     """Decode a photo and bring it to the model's size.
 
@@ -50,19 +58,27 @@ def model_input(
         steps: Resizes and crops of the model's manifest; without any the photo is left at its own size.
         min_size: Width and height that must remain when it is decoded at a smaller scale; None for full size.
         limits: The most that it may take.
+        provenance: Whether to read what the file says of itself, too; its bytes are read once.
 
     Raises:
         InputError: The photo cannot be used.
     """
+    image = read_once(image, limits.bytes) if provenance else image
     decoded = decode(image, min_size, limits)
-    name = describe(image)
+    name, said = describe(image), _provenance(image, limits) if provenance else None
     try:
         pixels = preprocess(decoded.picture, steps, decoded.box)
-        return ModelInput(pixels, Findings(_warnings(decoded, steps), decoded.missing))
+        return ModelInput(pixels, Findings(_warnings(decoded, steps), decoded.missing, said))
     except MemoryError as error:
         raise ImageMemoryError(name) from error
     except Exception as error:  # whatever a photo makes the steps raise is the end of that photo, not of a batch
         raise ImageDecodeError(f"{name}: cannot be brought to the model's size ({error}); resize it first") from error
+
+
+def _provenance(image: ImageInput, limits: Limits) -> Provenance:
+    from .provenance import read  # not for others: start-up counts
+
+    return read(image, limits)
 
 
 def _warnings(decoded: DecodedImage, steps: Sequence[Step]) -> tuple[PhotoWarning, ...]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    from .provenance.results import Provenance, ProvenanceRecord
 
 
 class Verdict(StrEnum):
@@ -60,6 +63,7 @@ class Record(TypedDict):
     device: str
     fallback: str | None
     error: ErrorRecord | None
+    provenance: NotRequired[ProvenanceRecord | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Prediction:
         face_probability: Probability that there is a face in what the model sees, 0 to 1, of the likeliest cell; what
             a centre crop cuts off is not seen. None of a model that does not say.
         warnings: Names of `PhotoWarning`, in its order; those of faces only from a model that looks for them.
+        provenance: All that the file says of itself, where it was asked for; nothing else in an answer depends on it.
     """
 
     input: str
@@ -89,6 +94,7 @@ class Prediction:
     fallback: str | None = None
     face_probability: float | None = None
     warnings: tuple[str, ...] = ()
+    provenance: Provenance | None = None
 
     @property
     def error(self) -> None:
@@ -96,8 +102,8 @@ class Prediction:
         return None
 
     def to_record(self) -> Record:
-        """Return a flat dictionary that JSON takes, with the same keys as a failure's."""
-        return {
+        """Return a flat dictionary that JSON takes, with the same keys as a failure's, and provenance if asked for."""
+        record: Record = {
             "input": self.input,
             "verdict": self.verdict.value,
             "p_ai": self.p_ai,
@@ -109,6 +115,9 @@ class Prediction:
             "fallback": self.fallback,
             "error": None,
         }
+        if self.provenance is not None:
+            record["provenance"] = self.provenance.to_record()
+        return record
 
     def __repr__(self) -> str:
         return f"Prediction({self.input!r}: {self.verdict.value}, p_ai={self.p_ai:.3f})"

@@ -36,8 +36,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what every command that decodes photos takes."""
-    names = ", ".join(f"{field.name}={field.default:,}" for field in fields(Limits))
     parser.add_argument("--isolate", action="store_true", help="decode in processes of their own, with a deadline")
+    add_limit_argument(parser)
+
+
+def add_limit_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command that reads photos takes."""
+    names = ", ".join(f"{field.name}={field.default:,}" for field in fields(Limits))
     parser.add_argument(
         "--limit",
         action="append",
@@ -61,6 +66,11 @@ def _limit(text: str) -> tuple[str, int | float]:
     return name, value
 
 
+def limits_of(args: argparse.Namespace) -> Limits:
+    """Return what the arguments of `add_limit_argument` say."""
+    return Limits(**dict(getattr(args, "limit", ())))
+
+
 def open_classifier(args: argparse.Namespace) -> Classifier:
     """Open the model that the arguments of `add_model_arguments` name, to decode as those of decoding say.
 
@@ -75,15 +85,16 @@ def open_classifier(args: argparse.Namespace) -> Classifier:
         threads=args.threads,
         operating_point=args.operating_point,
         sha256=args.sha256,
-        limits=Limits(**dict(getattr(args, "limit", ()))),
+        limits=limits_of(args),
         isolate=getattr(args, "isolate", False),
     )
 
 
 def text_of(answer: Prediction) -> str:
-    """Return an answer on one line, with what it warns of."""
+    """Return an answer on one line, with what it warns of; what its file says of it on lines of its own below it."""
     details = ", ".join([f"p_ai {answer.p_ai:.3f}", *answer.warnings])
-    return f"{printable(answer.input)}: {answer.verdict.value} ({details})"
+    line = f"{printable(answer.input)}: {answer.verdict.value} ({details})"
+    return "\n  ".join([line, *answer.provenance.lines()]) if answer.provenance else line
 
 
 def check_output(output: Path, photo: str) -> None:

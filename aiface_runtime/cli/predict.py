@@ -22,7 +22,7 @@ from .program import complain, printable
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..prediction import Failure, Prediction
+    from ..prediction import Failure, Prediction, Record
 
     Answer: TypeAlias = Prediction | Failure
 
@@ -31,6 +31,8 @@ _COLUMNS = (
     *("input", "verdict", "p_ai", "scores", "model", "device"),
     *("error", "message", "face_probability", "warnings"),
 )
+
+_PROVENANCE = ("credentials", "issuer", "findings")  # columns behind the others, where they are asked for
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and their full-width forms
 
@@ -42,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", metavar="FILE|FOLDER", help="photos, folders (recursively), - for stdin")
     add_format_argument(parser, ANSWER_FORMATS)
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="photos a run (default: 16)")
+    parser.add_argument("--provenance", action="store_true", help="say what the files themselves say, too")
     add_decoding_arguments(parser)
     add_model_arguments(parser)
 
@@ -52,12 +55,12 @@ def run(args: argparse.Namespace) -> int:
     for folder in (photo for photo in inputs if isinstance(photo, Unreadable) and args.format != "text"):
         complain("aiface", f"{folder.name}: {folder.reason}")  # in text every failure is a line there
     with open_classifier(args) as classifier:
-        answers = classifier.predict_many(inputs, batch_size=args.batch_size)
+        answers = classifier.predict_many(inputs, batch_size=args.batch_size, provenance=args.provenance)
         with Progress(answers, len(inputs)) as shown:
-            return int(_WRITERS[args.format](shown, sys.stdout))
+            return int(_WRITERS[args.format](shown, sys.stdout, args.provenance))
 
 
-def _write_text(answers: Iterator[Answer], out: TextIO) -> bool:
+def _write_text(answers: Iterator[Answer], out: TextIO, _: bool) -> bool:
     failed = False
     for answer in answers:
         if answer.error is None:
@@ -68,15 +71,15 @@ def _write_text(answers: Iterator[Answer], out: TextIO) -> bool:
     return failed
 
 
-def _write_jsonl(answers: Iterator[Answer], out: TextIO) -> bool:
+def _write_jsonl(answers: Iterator[Answer], out: TextIO, has_provenance: bool) -> bool:
     failed = False
     for answer in answers:
         failed |= answer.error is not None
-        print(json.dumps(answer.to_record()), file=out, flush=True)
+        print(json.dumps(_record(answer, has_provenance)), file=out, flush=True)
     return failed
 
 
-def _write_json(answers: Iterator[Answer], out: TextIO) -> bool:
+def _write_json(answers: Iterator[Answer], out: TextIO, has_provenance: bool) -> bool:
     """Write one array as it grows: a run over a large folder holds no list, and what is cut short is an array."""
     failed = False
     separator = "\n"
@@ -84,17 +87,17 @@ def _write_json(answers: Iterator[Answer], out: TextIO) -> bool:
     try:
         for answer in answers:
             failed |= answer.error is not None
-            print(f"{separator}  {json.dumps(answer.to_record())}", end="", file=out, flush=True)
+            print(f"{separator}  {json.dumps(_record(answer, has_provenance))}", end="", file=out, flush=True)
             separator = ",\n"
     finally:
         print("\n]", file=out)
     return failed
 
 
-def _write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
+def _write_csv(answers: Iterator[Answer], out: TextIO, has_provenance: bool) -> bool:
     failed = False
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(_COLUMNS)
+    table.writerow((*_COLUMNS, *(_PROVENANCE if has_provenance else ())))
     for answer in answers:
         record = answer.to_record()
         error = record["error"] or {"code": "", "message": ""}
@@ -102,9 +105,27 @@ def _write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
         scores = json.dumps(record["scores"]) if record["scores"] else ""
         row = (_cell(record["input"]), record["verdict"], record["p_ai"], scores, record["model"], record["device"])
         faces = (record["face_probability"], " ".join(record["warnings"]))
-        table.writerow((*row, error["code"], _cell(error["message"]), *faces))
+        said = _said(answer) if has_provenance else ()
+        table.writerow((*row, error["code"], _cell(error["message"]), *faces, *said))
         out.flush()
     return failed
+
+
+def _record(answer: Answer, has_provenance: bool) -> Record:
+    """Return a record whose keys are the same for failures, of which no file says anything."""
+    record = answer.to_record()
+    if has_provenance:
+        record.setdefault("provenance", None)
+    return record
+
+
+def _said(answer: Answer) -> tuple[str, str, str]:
+    """Return the cells that say what the file says; none of a failure."""
+    provenance = answer.provenance if answer.error is None else None
+    if provenance is None:
+        return ("", "", "")
+    findings = [finding.to_record() for finding in provenance.findings]
+    return (provenance.credentials.state, _cell(provenance.credentials.issuer or ""), json.dumps(findings))
 
 
 def _cell(text: str) -> str:
@@ -114,7 +135,7 @@ def _cell(text: str) -> str:
 
 
 # Each writes every answer and returns whether any of them is a failure.
-_WRITERS: dict[str, Callable[[Iterator[Answer], TextIO], bool]] = {
+_WRITERS: dict[str, Callable[[Iterator[Answer], TextIO, bool], bool]] = {
     "text": _write_text,
     "json": _write_json,
     "jsonl": _write_jsonl,

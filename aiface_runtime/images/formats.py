@@ -38,12 +38,22 @@ def read_header(data: bytes) -> Header:
         LimitError: Its structure alone would cost too much.
         Exception: It is damaged.
     """
-    reader = next((name for name, starts in _READERS if data.startswith(starts)), None)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        reader = "webp"
-    elif data[4:8] == b"ftyp":
-        reader = "isobmff"
-    if reader is None:
-        raise UnknownFormatError
+    reader = reader_of(data)
     module = import_module(f".{reader}", __package__)  # a plugin is imported for the first file that needs it
     return cast("Callable[[bytes], Header]", getattr(module, f"read_{reader}"))(data)
+
+
+def reader_of(data: bytes) -> str:
+    """Return the name of the module that reads a file, by how it starts.
+
+    Raises:
+        UnknownFormatError: It is in none of the formats that are decoded.
+    """
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data[4:8] == b"ftyp":
+        return "isobmff"
+    for name, starts in _READERS:
+        if data.startswith(starts):
+            return name
+    raise UnknownFormatError

@@ -17,14 +17,14 @@ def read_gif(data: bytes) -> Header:
         ValueError: It is damaged.
     """
     view = memoryview(data)
-    position = 13 + _palette_bytes(data[10])
+    position = 13 + palette_bytes(data[10])
     screen_end = position
     parts = [view[:position]]
     count = 0
     while (kind := data[position]) != 0x2C:
         check_parts(count := count + 1, "extensions")
         if kind == 0x21:
-            end = _blocks_end(data, position + 2)
+            end = blocks_end(data, position + 2)
             if data[position + 1] == 0xF9:  # transparency, in at most one of them that counts: the last
                 parts[1:] = [view[position:end]]
             position = end
@@ -33,8 +33,8 @@ def read_gif(data: bytes) -> Header:
         else:
             position += 1
     left, top, width, height = (int.from_bytes(data[position + i : position + i + 2], "little") for i in (1, 3, 5, 7))
-    start = position + 10 + _palette_bytes(data[position + 9])
-    end = _blocks_end(data, start + 1)
+    start = position + 10 + palette_bytes(data[position + 9])
+    end = blocks_end(data, start + 1)
     parts += [view[position:end], memoryview(b";")]
     screen = (int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
     size = (max(screen[0], left + width), max(screen[1], top + height))
@@ -43,11 +43,12 @@ def read_gif(data: bytes) -> Header:
     return Header("GIF", size, lambda: GifImageFile(parts_file(parts)), cost=6)
 
 
-def _palette_bytes(flags: int) -> int:
+def palette_bytes(flags: int) -> int:
+    """Return the length of the palette that a byte of flags announces."""
     return 3 << (flags & 7) + 1 if flags & 128 else 0
 
 
-def _blocks_end(data: bytes, position: int) -> int:
+def blocks_end(data: bytes, position: int) -> int:
     """Return the end of a row of blocks, each of which starts with its length; the file's end where it is cut off."""
     count = 0
     while position < len(data) and data[position]:

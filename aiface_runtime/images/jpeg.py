@@ -106,7 +106,7 @@ def read_jpeg(data: bytes) -> Header:
 
 def _read_front(data: bytes) -> _Front:
     front = _Front([data[:2]], len(data))
-    for marker, begin, body, end in _segments(data):
+    for marker, begin, body, end in segments(data):
         if marker == _SCAN:
             front.start = begin
             break
@@ -124,7 +124,7 @@ def _read_front(data: bytes) -> _Front:
     return front
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+def segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Yield marker, its start, start of the content and end of the segment, up to the first scan."""
     position, count = 2, 0
     while found := _MARKER.search(data, position):

@@ -30,7 +30,7 @@ def read_png(data: bytes) -> Header:
     view = memoryview(data)
     parts, texts = [view[:8]], dict[bytes, bytes]()
     size, depth, colours, in_front = (0, 0), 0, 0, True
-    for kind, start, end, is_intact in _chunks(data):
+    for kind, start, end, is_intact in chunks(data):
         body = view[start + 8 : end - 4]
         critical = not kind[0] & 32
         if critical and kind != b"IDAT" and not is_intact:
@@ -85,7 +85,7 @@ def _cost(depth: int, colours: int, *, is_transparent: bool) -> float:
     return 4 if colours == 2 else 6.5 if depth == 16 else 6
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int, bool]]:
+def chunks(data: bytes) -> Iterator[tuple[bytes, int, int, bool]]:
     """Yield type, start and end of each chunk, and whether it is intact; of data chunks the checksum is not read.
 
     Raises:

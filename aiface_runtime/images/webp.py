@@ -22,7 +22,7 @@ def read_webp(data: bytes) -> Header:
     parts: list[bytes] = []
     metadata: dict[bytes, bytes] = {}
     size, frames = (0, 0), 0
-    for kind, start, end in _chunks(data):
+    for kind, start, end in chunks(data):
         body = view[start + 8 : end]
         if kind == b"VP8X" and len(body) >= 10:
             size = (1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little"))
@@ -60,7 +60,8 @@ def _decode(riff: bytes, size: tuple[int, int]) -> Image.Image:
     return Image.frombytes("RGB" if mode == "RGBX" else mode, size, frame[0], "raw", mode)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield type, start and end of each chunk of a WebP file, its header of 8 bytes included."""
     position, count = 12, 0
     while position + 8 <= len(data):
         check_parts(count := count + 1, "chunks")

@@ -36,6 +36,7 @@ AIFACE = python("aiface_runtime")
 PACKAGES = ("aiface_runtime", "aiface_evaluation", "aiface_export", "aiface_training")
 ANSWERING = (
     *(f"predict --format {kind} $1" for kind in ("text", "json", "jsonl", "csv")),
+    *(f"provenance --format {kind} $1" for kind in ("text", "json", "jsonl")),
     *("explain $1 -o $2", "models list", "models show", "models verify", "doctor", "bench --rounds 1", "--version"),
 )
 CLOSED = ("predict $1 >&-", "predict --help >&-", "models list 1</dev/null")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.metadata import picture
+
 SOCKET_CALL = {"x86_64": 41, "aarch64": 198}.get(platform.machine())
 pytestmark = pytest.mark.skipif(sys.platform != "linux" or SOCKET_CALL is None, reason="seccomp is Linux's")
 
@@ -27,6 +29,7 @@ sys.addaudithook(lambda event, _: asked.append(event) if event.startswith("socke
 """
 COMMANDS = (
     *("predict $photo", "predict --format jsonl $photo no.jpg", "explain $photo -o $map"),
+    *("provenance $photo", "predict --provenance $photo"),
     *("models list", "models show", "models verify", "doctor"),
 )
 
@@ -46,6 +49,42 @@ def test_no_socket_is_opened(words: str, portrait: Path, tmp_path: Path) -> None
     code = "from aiface_runtime.cli import main\nmain(sys.argv[1:])\nsys.exit(9 if asked else 8)"
     done = guarded(code, *words.split())
     assert done.returncode == 8, done.stderr
+
+
+SETTINGS = {"ENCYPHER_C2PA_ONLINE": "on", "ENCYPHER_C2PA_TELEMETRY": "on"}  # a user's, of the library that checks them
+
+
+@pytest.mark.parametrize("words", ["provenance", "predict --provenance", "predict --provenance --isolate"])
+def test_credentials_are_checked_without_it_whatever_the_user_s_settings(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, home = _broken_credentials(tmp_path), tmp_path / "home"
+    home.mkdir()
+    for name, value in {**SETTINGS, "HOME": str(home), "XDG_CONFIG_HOME": str(home)}.items():
+        monkeypatch.setenv(name, value)
+    code = "from aiface_runtime.cli import main\nmain(sys.argv[1:])\nsys.exit(9 if asked else 8)"
+    done = guarded(code, *words.split(), str(broken))
+    assert done.returncode == 8, done.stderr
+    assert "Content Credentials: broken" in done.stdout
+    assert list(home.iterdir()) == []  # nor are they changed
+
+
+def test_the_library_s_own_call_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = _broken_credentials(tmp_path)
+    for name, value in {**SETTINGS, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    code = "import encypher_c2pa, time; encypher_c2pa.verify(sys.argv[1]); time.sleep(5)"
+    assert guarded(code, str(broken)).returncode == -signal.SIGSYS
+
+
+def _broken_credentials(folder: Path) -> Path:
+    """Write a photo whose credentials do not verify, of which that library would send a report."""
+    pytest.importorskip("encypher_c2pa")
+    signing = pytest.importorskip("tests.support.signing")
+    data = signing.make_signer().sign(picture("JPEG"), "image/jpeg")
+    path = folder / "broken.jpg"
+    path.write_bytes(data[:-5] + bytes([data[-5] ^ 1]) + data[-4:])
+    return path
 
 
 def test_a_socket_would_be_seen() -> None:
