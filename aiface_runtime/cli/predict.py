@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
+from ..folders import Unreadable
+from ..table import COLUMNS, row_of
 from ._common import (
     ANSWER_FORMATS,
     add_decoding_arguments,
@@ -17,8 +19,8 @@ from ._common import (
     open_classifier,
     text_of,
 )
-from .inputs import Unreadable, expand
-from .program import complain, printable
+from .inputs import expand
+from .program import complain
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -26,13 +28,6 @@ if TYPE_CHECKING:
 
     Answer: TypeAlias = Prediction | Failure
 
-
-_COLUMNS = (
-    *("input", "verdict", "p_ai", "scores", "model", "device"),
-    *("error", "message", "face_probability", "warnings"),
-)
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and their full-width forms
 
 SUMMARY = "Answer for photos and folders of photos"
 
@@ -94,23 +89,12 @@ def _write_json(answers: Iterator[Answer], out: TextIO) -> bool:
 def _write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
     failed = False
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(_COLUMNS)
+    table.writerow(COLUMNS)
     for answer in answers:
-        record = answer.to_record()
-        error = record["error"] or {"code": "", "message": ""}
         failed |= answer.error is not None
-        scores = json.dumps(record["scores"]) if record["scores"] else ""
-        row = (_cell(record["input"]), record["verdict"], record["p_ai"], scores, record["model"], record["device"])
-        faces = (record["face_probability"], " ".join(record["warnings"]))
-        table.writerow((*row, error["code"], _cell(error["message"]), *faces))
+        table.writerow(row_of(answer.to_record()))
         out.flush()
     return failed
-
-
-def _cell(text: str) -> str:
-    """Return a text that takes one line and that no spreadsheet runs as a formula: after `'` it is a text to them."""
-    text = printable(text)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) and text != "-" else text
 
 
 # Each writes every answer and returns whether any of them is a failure.
