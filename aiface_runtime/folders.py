@@ -63,9 +63,19 @@ def _walk(top: str, seen: set[tuple[int, int]]) -> Iterator[str | Unreadable]:
             folders[:] = [name for name in names if name not in misnamed]
             waiting += [path for name in folders if Path(path := os.path.join(parent, name)).is_symlink()]
             for name in sorted(files + misnamed):
-                if looks_like_photo(name) and not name.startswith("."):
+                if _is_listed(name):
                     yield os.path.join(parent, name)
     yield from (Unreadable(error.filename, error.strerror or str(error)) for error in problems)
+
+
+def was_read(photo: str, seen: set[tuple[int, int]]) -> bool:
+    """Say whether the folder of a photo is among those that were read, so that the photo was found in it."""
+    folder, name = os.path.split(photo)
+    return _is_listed(name) and _key(folder or os.curdir) in seen and os.path.lexists(photo)
+
+
+def _is_listed(name: str) -> bool:
+    return looks_like_photo(name) and not name.startswith(".")
 
 
 def _is_new(folder: str, seen: set[tuple[int, int]]) -> bool:
