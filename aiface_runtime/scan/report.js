@@ -1,6 +1,5 @@
 "use strict";
 (() => {
-  const ROW = 136; // px, as .row in the style
   const AHEAD = 6; // rows beyond the edges of the window
   const ALPHA = 0.65, AI = [213, 94, 0], REAL = [0, 114, 178]; // as aiface explain draws evidence
   const KINDS = ["ai", "uncertain", "real", "failed"];
@@ -8,7 +7,10 @@
   const list = document.getElementById("list"), status = document.getElementById("status");
   const number = new Intl.NumberFormat("en");
   const parts = new Map(), shown = new Map(), mapped = new Set();
-  let visible = [], current = 0;
+  let visible = [], current = 0, rowHeight = 0;
+
+  // Height of a row in px, which the width of the window decides on.
+  const measure = () => { rowHeight = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")); };
 
   const make = (tag, name, text) => {
     const element = document.createElement(tag);
@@ -58,7 +60,7 @@
     row.setAttribute("role", "listitem");
     row.setAttribute("aria-posinset", at + 1);
     row.setAttribute("aria-setsize", visible.length);
-    row.style.top = at * ROW + "px";
+    row.style.top = at * rowHeight + "px";
     row.dataset.at = at;
     const score = p === null ? "no answer" : "P(AI) " + p.toFixed(3);
     row.setAttribute("aria-label", [name, kind, score, details].filter(Boolean).join(", "));
@@ -126,8 +128,8 @@
   // Only rows near the window are in the document.
   function render() {
     const top = -list.getBoundingClientRect().top;
-    const first = Math.max(0, Math.floor(top / ROW) - AHEAD);
-    const last = Math.min(visible.length, Math.ceil((top + innerHeight) / ROW) + AHEAD);
+    const first = Math.max(0, Math.floor(top / rowHeight) - AHEAD);
+    const last = Math.min(visible.length, Math.ceil((top + innerHeight) / rowHeight) + AHEAD);
     for (const [at, row] of shown) {
       if ((at < first || at >= last) && !row.contains(document.activeElement)) {
         row.remove();
@@ -146,7 +148,7 @@
       list.insertBefore(made, next === undefined ? null : shown.get(next));
       shown.set(at, made);
     }
-    if (!shown.has(current) && shown.size) setCurrent(Math.min(...[...shown.keys()].filter((at) => at >= Math.floor(top / ROW))));
+    if (!shown.has(current) && shown.size) setCurrent(Math.min(...[...shown.keys()].filter((at) => at >= Math.floor(top / rowHeight))));
   }
 
   function setCurrent(at) {
@@ -161,15 +163,16 @@
 
   function moveTo(at) {
     const goal = Math.max(0, Math.min(visible.length - 1, at));
-    const top = list.getBoundingClientRect().top + goal * ROW;
+    const top = list.getBoundingClientRect().top + goal * rowHeight;
     if (top < 0) scrollBy(0, top);
-    else if (top + ROW > innerHeight) scrollBy(0, top + ROW - innerHeight);
+    else if (top + rowHeight > innerHeight) scrollBy(0, top + rowHeight - innerHeight);
     render();
     setCurrent(goal);
     shown.get(goal)?.focus({ preventScroll: true });
   }
 
   function apply() {
+    measure();
     const kinds = new Set([...document.querySelectorAll("#kinds input:checked")].map((box) => box.value));
     const folder = document.getElementById("folder").value;
     const inside = folder.endsWith(data.separator) ? folder : folder + data.separator;
@@ -182,7 +185,7 @@
     for (const row of shown.values()) row.remove();
     shown.clear();
     current = 0;
-    list.style.height = visible.length * ROW + "px";
+    list.style.height = visible.length * rowHeight + "px";
     list.hidden = !visible.length;
     const total = KINDS.reduce((sum, kind) => sum + (data.counts[kind] ?? 0), 0);
     status.textContent = number.format(visible.length) + " of " + number.format(data.rows.length) + " photos shown"
@@ -220,7 +223,7 @@
   list.addEventListener("focusin", (event) => setCurrent(Number(event.target.closest(".row").dataset.at)));
   list.addEventListener("keydown", (event) => {
     const row = event.target.closest(".row"), at = Number(row.dataset.at);
-    const page = Math.max(1, Math.floor(innerHeight / ROW) - 1);
+    const page = Math.max(1, Math.floor(innerHeight / rowHeight) - 1);
     const goal = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: Infinity }[event.key];
     if (goal !== undefined) moveTo(goal);
     else if (event.key === "Enter" && event.target === row) toggle(row, visible[at]);
@@ -228,7 +231,12 @@
     event.preventDefault();
   });
   addEventListener("scroll", render, { passive: true });
-  addEventListener("resize", render);
+  addEventListener("resize", () => {
+    measure();
+    list.style.height = visible.length * rowHeight + "px";
+    for (const [at, row] of shown) row.style.top = at * rowHeight + "px";
+    render();
+  });
   apply();
   const waiting = setInterval(render, 100); // until the pictures are read
   addEventListener("DOMContentLoaded", () => {
