@@ -52,9 +52,14 @@ def photos_below(top: str, seen: set[tuple[int, int]] | None = None) -> Iterator
 
 def _walk(top: str, seen: set[tuple[int, int]]) -> Iterator[str | Unreadable]:
     problems: list[OSError] = []
+
+    def note(error: OSError) -> None:
+        if _is_new(error.filename, seen):
+            problems.append(error)
+
     waiting = [top]
     for start in waiting:  # which grows
-        for parent, folders, files in os.walk(start, onerror=problems.append):
+        for parent, folders, files in os.walk(start, onerror=note):
             if not _is_new(parent, seen):
                 folders.clear()
                 continue

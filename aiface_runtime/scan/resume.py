@@ -26,9 +26,9 @@ def remove_stale(store: Store, options: ScanOptions, workers: Workers, settings:
 
     Args:
         store: The records.
-        options: What is compared, and which failures are tried again.
+        options: Choice of what is compared, and of the failures that are tried again.
         workers: Threads to look at files with.
-        settings: What the records of this scan have in common.
+        settings: Fields that the records of this scan have in common.
 
     Raises:
         UsageError: The records were made by another model or with other options.

@@ -48,7 +48,7 @@ def scan(
         classifier: The model.
         inputs: Folders, which are read recursively, and photos.
         output: File of records; its suffix, `.jsonl`, `.csv` or `.parquet`, is the format.
-        options: What is done with an output that exists, and what is written besides.
+        options: Treatment of an output that exists, and files that are written besides.
         progress: Function that is called after each record.
 
     Raises:
