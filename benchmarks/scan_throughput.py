@@ -31,6 +31,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     args = parser.parse_args()
     photos = _distinct(args.folder)
+    if not photos:
+        parser.error(f"no photos in {args.folder}")
     seconds: dict[str, list[float]] = {}
     with Classifier(threads=args.threads) as classifier, tempfile.TemporaryDirectory() as name:
         threads = classifier.threads

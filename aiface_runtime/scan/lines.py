@@ -98,7 +98,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: It cannot be written; the old one stays.
     """
-    draft = path.with_name(path.name + ".new")
+    draft = draft_of(path)
     try:
         with writing(path):
             yield draft
@@ -108,6 +108,11 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the error that it is about is the one before
             draft.unlink(missing_ok=True)
+
+
+def draft_of(path: Path) -> Path:
+    """Return where a file is written anew."""
+    return path.with_name(path.name + ".new")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import InputError
@@ -19,20 +20,21 @@ def find(inputs: Sequence[str]) -> Iterator[Found]:
     """Yield the photos that files and folders name, each once also where folders overlap, in a stable order."""
     folders: set[tuple[int, int]] = set()
     named: set[tuple[str, str]] = set()
+    real = lru_cache(maxsize=1024)(os.path.realpath)  # many photos lie in one folder
+
+    def location(name: str) -> tuple[str, str]:
+        """Return the folder, wherever links lead, and the name in it; a link to a photo is one of its own."""
+        folder, last = os.path.split(name)
+        return real(folder), last
+
     for name in inputs:
         if is_folder(name):
             for photo in photos_below(name, folders):
-                if not named or isinstance(photo, Unreadable) or _location(photo) not in named:
+                if not named or isinstance(photo, Unreadable) or location(photo) not in named:
                     yield photo
-        elif _location(name) not in named and not was_read(name, folders):
-            named.add(_location(name))
+        elif (where := location(name)) not in named and not was_read(name, folders):
+            named.add(where)
             yield name
-
-
-def _location(name: str) -> tuple[str, str]:
-    """Return the folder, wherever links lead, and the name in it; a link to a photo is one of its own."""
-    folder, last = os.path.split(name)
-    return os.path.realpath(folder), last
 
 
 def key_of(name: str) -> bytes:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..arguments import Arguments
     from ..classifier import Classifier
     from .records import ScanRecord
 
@@ -53,13 +54,15 @@ class Report:
 
     Args:
         classifier: The model that answers.
+        arguments: Arguments that it was opened with.
         output: The file of records; the pictures lie beside it.
         page: The page.
         count: Number of photos that the page lists.
     """
 
-    def __init__(self, classifier: Classifier, output: Path, page: Path, count: int) -> None:
-        self._classifier, self._output, self._page, self._count = classifier, output, page, count
+    def __init__(self, classifier: Classifier, arguments: Arguments, output: Path, page: Path, count: int) -> None:
+        self._classifier, self._arguments = classifier, arguments
+        self._output, self._page, self._count = output, page, count
         self._spool = output.with_name(output.name + ".pictures")
         self._opened: Pictures | None = None
         self._seen: dict[str, bytes] = {}
@@ -122,20 +125,16 @@ class Report:
         """Find the pictures of all photos that are listed; those that an earlier scan did not keep are drawn now."""
         wanted = {row.sha256: row.name for row in reversed(listed) if row.sha256 and row.p_ai is not None}
         missing = wanted.keys() - self._pictures.find(wanted).keys()
-        photos = [PhotoFile(wanted[sha256], self._max_bytes) for sha256 in missing]
+        photos = [PhotoFile(wanted[sha256], self._arguments.limits.bytes) for sha256 in missing]
         for photo, _ in zip(photos, self._classifier.predict_many(photos, look=self.look), strict=True):
             picture = self._seen.pop(photo.name, None)
             if picture is not None and photo.sha256 is not None:  # it may have changed: then nobody asks for it
                 self._pictures.add(photo.sha256.hex(), picture)
         return self._pictures.find(wanted)
 
-    @property
-    def _max_bytes(self) -> int:
-        return self._classifier.__getstate__().limits.bytes
-
     def _parts(self, listed: Sequence[_Row], counts: Counter[str], bins: Sequence[int]) -> Mapping[str, str]:
-        manifest, arguments = self._classifier.manifest, self._classifier.__getstate__()
-        point = manifest.operating_point(arguments.operating_point)
+        manifest, point_name = self._classifier.manifest, self._arguments.operating_point
+        point = manifest.operating_point(point_name)
         evidence = manifest.evidence
         document = {
             "rows": [(printable(row.name), row.kind, row.p_ai, row.details) for row in listed],
@@ -153,7 +152,7 @@ class Report:
             "script": script,
             "name": _text(self._output.name),
             "model": _text(manifest.id),
-            "point": _text(arguments.operating_point),
+            "point": _text(point_name),
             "total": f"{sum(counts.values()):,}",
             "histogram": _histogram(bins, point.real_below, point.ai_from),
             "data": _json(document),

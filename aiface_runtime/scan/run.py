@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..arguments import check_count
+from ..arguments import Arguments, check_count
 from ..batching import Workers
 from ..errors import UsageError
 from . import parquet
@@ -59,6 +59,7 @@ def scan(
     file = Path(output)
     check(names, file, options)
     with locked(file.resolve()):
+        check(names, file, options)  # again: another scan may have ended in between
         return _Scan(classifier, file, options, progress).run(names)
 
 
@@ -106,10 +107,11 @@ class _Scan:
         self._classifier, self._output, self._options = classifier, output, options
         self._progress = progress
         self._store = Store(output.resolve())
-        self._report = _report(classifier, output.resolve(), options)
+        arguments = classifier.__getstate__()  # once: it hashes the model file
+        self._report = _report(classifier, arguments, output.resolve(), options)
         self._contents, self._tally = Contents(), Tally()
-        self._settings = _settings(classifier, options)
-        self._max_bytes = classifier.__getstate__().limits.bytes
+        self._settings = _settings(classifier.manifest.id, arguments, options)
+        self._max_bytes = arguments.limits.bytes
         self._done: set[bytes] = set()
         self._waiting: deque[PhotoFile] = deque()  # in the order in which they are answered
         self._fresh: dict[bytes, ScanRecord] = {}  # of contents whose first photo has not been written yet
@@ -237,18 +239,17 @@ class _Scan:
         )
 
 
-def _report(classifier: Classifier, output: Path, options: ScanOptions) -> Report | None:
+def _report(classifier: Classifier, arguments: Arguments, output: Path, options: ScanOptions) -> Report | None:
     if options.report is None:
         return None
-    return Report(classifier, output, options.report, options.report_photos)
+    return Report(classifier, arguments, output, options.report, options.report_photos)
 
 
-def _settings(classifier: Classifier, options: ScanOptions) -> Settings:
+def _settings(model: str, arguments: Arguments, options: ScanOptions) -> Settings:
     """Return what all records of a scan have in common."""
-    arguments = classifier.__getstate__()
     decisive = [arguments.sha256, arguments.operating_point, sorted(options.predict.items())]
     digest = hashlib.sha256(json.dumps(decisive, default=repr).encode()).hexdigest()[:16]
-    return {"model": classifier.manifest.id, "operating_point": arguments.operating_point, "settings": digest}
+    return {"model": model, "operating_point": arguments.operating_point, "settings": digest}
 
 
 def _record_of(answer: Prediction | Failure, file: PhotoFile, settings: Settings) -> ScanRecord:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from . import parquet
-from .lines import LineFile, lines_of, replace_file, rewrite_without, writing
+from .lines import LineFile, draft_of, lines_of, replace_file, rewrite_without, writing
 from .records import Codec, Csv, JsonLines, ScanRecord
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
@@ -45,10 +45,12 @@ class Store:
             UsageError: It is not of a scan, or of another format.
             OutputError: It cannot be written.
         """
-        if anew:
-            with writing(self.output):
+        with writing(self.output):
+            for path in {self.output, self._path}:
+                draft_of(path).unlink(missing_ok=True)  # of a scan that was killed
+            if anew:
                 self._path.unlink(missing_ok=True)
-        elif self._is_parquet and not self._path.exists() and self.output.exists():
+        if not anew and self._is_parquet and not self._path.exists() and self.output.exists():
             replace_file(self._path, map(self._codec.encode, parquet.read(self.output)))
         if self._path.exists():
             self._check_start()

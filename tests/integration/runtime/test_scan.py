@@ -26,6 +26,7 @@ from aiface_runtime.scan import ScanOptions, ScanSummary, scan
 from aiface_runtime.table import COLUMNS
 from tests.support.colour_model import SIDE, colour_model
 from tests.support.command import Done, aiface
+from tests.support.red_model import red_model
 
 RESUME = ScanOptions(resume=True)
 FORMATS = ("jsonl", "csv", "parquet")
@@ -103,7 +104,9 @@ def test_every_format_says_the_same(kind: str, photos: Path, classifier: Classif
         assert tuple(records_of(output)[0])[: len(COLUMNS)] == COLUMNS
     files = {path.name for path in tmp_path.iterdir()}
     assert files == {"photos", output.name}
+    (tmp_path / f"out.{kind}.new").write_text("of a scan that was killed while it replaced its output")
     again = scan(classifier, [photos], output, RESUME)
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", output.name}
     assert (again.answered, again.records, again.verdicts, again.failures, again.duplicates) == (
         *(0, 23, summary.verdicts),
         *(summary.failures, 1),
@@ -451,17 +454,21 @@ def test_a_disk_that_is_really_full(more: tuple[str, ...], small_disk: Path, mod
     assert records_of(small_disk / "out.jsonl")[: len(before)] == before
 
 
-def test_a_disk_that_is_full_when_records_are_replaced(
-    photos: Path, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_is_full_when_records_are_replaced(photos: Path, classifier: Classifier, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="no limits on this system")
     output = tmp_path / "out.jsonl"
     scan(classifier, [photos], output)
     whole = output.read_bytes()
-    (tmp_path / "out.jsonl.new").mkdir()  # nothing can be written there
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     os.utime(photos / "00000.png", (1, 1))
-    with pytest.raises(OutputError):
-        scan(classifier, [photos], output, RESUME)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"out\.jsonl: cannot be written"):
+            scan(classifier, [photos], output, RESUME)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert output.read_bytes() == whole
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", output.name}
 
 
 def test_a_bar_with_counts_at_a_terminal(model: Path, tmp_path: Path) -> None:
@@ -509,3 +516,43 @@ def test_one_core_and_isolation(photos: Path, model: Path, tmp_path: Path) -> No
         (first, names), (second, same) = answers(one, "a.jsonl"), answers(isolated, "b.jsonl")
     assert names == same == listed(photos)
     assert (first.verdicts, first.failures, first.duplicates) == (second.verdicts, second.failures, second.duplicates)
+
+
+def test_a_report_comes_from_the_same_run(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each content is run once, with its evidence; a later report needs no run."""
+    ran: list[int] = []
+    run = Engine.run_on_one_core_with_evidence
+    monkeypatch.setattr(
+        Engine, "run_on_one_core_with_evidence", lambda self, batch: (ran.append(len(batch)), run(self, batch))[1]
+    )
+    output, page = tmp_path / "out.csv", tmp_path / "page.html"
+    with Classifier(red_model(tmp_path / "red.onnx")) as classifier:
+        scan(classifier, [photos], output, ScanOptions(report=page))
+        first = page.read_bytes()
+        scan(classifier, [photos], output, ScanOptions(resume=True, report=page))
+        assert page.read_bytes() == first
+        assert sum(ran) == 20
+        listed_alone = ScanOptions(overwrite=True, report=page, report_photos=5)
+        scan(classifier, [photos], output, listed_alone)
+    data = json.loads(page.read_text("utf-8").partition('id="data">')[2].partition("</script>")[0])
+    assert data["map"] == [4, 4]
+    scores = [row[2] for row in data["rows"]]
+    assert scores == sorted(scores, reverse=True)
+    assert (len(scores), sum(data["counts"].values())) == (5, 23)
+    assert lines_in(tmp_path / "out.csv.pictures") <= 20
+
+
+def test_a_report_of_a_model_without_evidence_says_so(photos: Path, classifier: Classifier, tmp_path: Path) -> None:
+    scan(classifier, [photos], tmp_path / "out.jsonl", ScanOptions(report=tmp_path / "page.html"))
+    assert '"map":null' in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_two_scans_that_begin_together_lose_nothing(photos: Path, classifier: Classifier, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+
+    def second(_: object) -> None:
+        with pytest.raises(UsageError, match="another scan"):
+            scan(classifier, [photos], output, RESUME)
+
+    scan(classifier, [photos], output, progress=second)
+    assert len(records_of(output)) == 23
