@@ -72,10 +72,14 @@ def _tell(summary: ScanSummary) -> None:
     verdicts = [f"{count:,} {name}" for name, count in sorted(summary.verdicts.items())]
     codes = ", ".join(f"{code} {count:,}" for code, count in sorted(summary.failures.items()))
     failed = [f"{sum(summary.failures.values()):,} failed ({codes})"] if codes else []
-    counts = ", ".join([*verdicts, *failed, f"{summary.duplicates:,} duplicates"])
-    complain("aiface", f"{summary.output}: {summary.records:,} photos: {counts}")
+    counts = ", ".join([*verdicts, *failed, _counted(summary.duplicates, "duplicate")])
+    complain("aiface", f"{summary.output}: {_counted(summary.records, 'photo')}: {counts}")
     rate = summary.answered / summary.seconds if summary.seconds else 0.0
     before = f"; {summary.records - summary.answered:,} were there" if summary.records > summary.answered else ""
     complain("aiface", f"{summary.answered:,} answered in {summary.seconds:.1f} s, {rate:.1f} photos/s{before}")
     if summary.report:
         complain("aiface", f"{summary.report}: {summary.report.stat().st_size / 1e6:.1f} MB, for any browser")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -367,7 +367,7 @@ def test_the_command(photos: Path, model: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     counts, speed = done.stderr.splitlines()
     assert "23 photos: " in counts
-    assert "2 failed (not_an_image 2), 1 duplicates" in counts
+    assert "2 failed (not_an_image 2), 1 duplicate" in counts
     assert "23 answered in " in speed
     (photos / "empty.jpg").unlink()
     (photos / "text.jpg").unlink()
