@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, overload
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
 
 import numpy as np
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .explanation import Explanation
+    from .outputs import Outputs
+
+    Look: TypeAlias = Callable[[str, NDArray[np.uint8], NDArray[np.float32] | None], None]
 
 MAX_MISSING = 0.1  # share of a photo that may be missing before the verdict is uncertain
 
@@ -126,6 +129,7 @@ class Classifier:
         batch_size: int = 16,
         on_error: Literal["record"] = "record",
         provenance: bool = False,
+        look: Look | None = None,
     ) -> Iterator[Prediction | Failure]: ...
     @overload
     def predict_many(
@@ -135,6 +139,7 @@ class Classifier:
         batch_size: int = 16,
         on_error: Literal["raise"],
         provenance: bool = False,
+        look: Look | None = None,
     ) -> Iterator[Prediction]: ...
     def predict_many(
         self,
@@ -143,6 +148,7 @@ class Classifier:
         batch_size: int = 16,
         on_error: Literal["record", "raise"] = "record",
         provenance: bool = False,
+        look: Look | None = None,
     ) -> Iterator[Prediction | Failure]:
         """Answer for many photos, lazily and in their order, on all cores.
 
@@ -159,6 +165,9 @@ class Classifier:
             on_error: `record` yields a `Failure` for a photo that cannot be used; `raise` raises what
                 `predict` would.
             provenance: Whether to read what the files say of their photos, too.
+            look: Called with each photo that is answered, before its answer is given: its name, uint8 RGB `[h, w, 3]`
+                that the model saw, and float32 evidence `[h, w]` of the same run, None of a model without. Several
+                threads call it at once.
 
         Raises:
             InputError: A photo cannot be used, and `on_error` is `raise`.
@@ -171,7 +180,7 @@ class Classifier:
         single = isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)) and not stack
         if single or hasattr(images, "read") or not isinstance(images, Iterable):
             raise UsageError(f"predict_many takes several photos; pass {describe(images)} to predict")
-        return self._batches(iter(images), batch_size, on_error, provenance=provenance)
+        return self._batches(iter(images), batch_size, on_error, look, provenance=provenance)
 
     def explain(self, image: ImageInput) -> Explanation:
         """Answer for one photo and say which parts of it the answer comes from, by a class activation map.
@@ -239,11 +248,11 @@ class Classifier:
         return self._open_engine
 
     def _batches(
-        self, images: Iterator[ImageInput], batch_size: int, on_error: str, *, provenance: bool
+        self, images: Iterator[ImageInput], batch_size: int, on_error: str, look: Look | None, *, provenance: bool
     ) -> Iterator[Prediction | Failure]:
         with Workers(self._engine.threads) as workers:
             for batch, problem in taken(images, batch_size):
-                for answer in self._answers(batch, workers, provenance=provenance):
+                for answer in self._answers(batch, workers, look, provenance=provenance):
                     if answer.error is not None and on_error == "raise":
                         raise answer.error
                     forget_frames(answer.error)
@@ -252,7 +261,7 @@ class Classifier:
                     raise problem
 
     def _answers(
-        self, batch: list[ImageInput], workers: Workers, *, provenance: bool
+        self, batch: list[ImageInput], workers: Workers, look: Look | None, *, provenance: bool
     ) -> Iterator[Prediction | Failure]:
         """Answer for the photos of a batch, which is emptied; none of their pixels is held when the first is given."""
         engine, manifest = self._engine, self.manifest
@@ -261,9 +270,13 @@ class Classifier:
         batch.clear()
         findings = [item if isinstance(item, InputError) else item.findings for item in prepared]
         # One core a run and as many runs as cores: shared out inside one run, less of each core is used.
-        shares = parts([item.pixels for item in prepared if not isinstance(item, InputError)], engine)
+        seen = [
+            (name, item.pixels) for name, item in zip(names, prepared, strict=True) if not isinstance(item, InputError)
+        ]
         del prepared
-        runs = workers.map(lambda share: engine.run_on_one_core(np.stack(share)), shares)
+        shares = parts(seen, engine)
+        del seen
+        runs = workers.map(lambda share: _run(engine, share, look), shares)
         del shares
         rows = iter([row for run in runs for row in run.by_photo()])
         for name, found in zip(names, findings, strict=True):
@@ -304,6 +317,17 @@ class Classifier:
         if p_ai >= self._point.ai_from:
             return Verdict.AI
         return Verdict.REAL if p_ai < self._point.real_below else Verdict.UNCERTAIN
+
+
+def _run(engine: Engine, share: Sequence[tuple[str, NDArray[np.uint8]]], look: Look | None) -> Outputs:
+    """Run the model on named photos, and show them and their evidence to `look`."""
+    batch = np.stack([pixels for _, pixels in share])
+    if look is None:
+        return engine.run_on_one_core(batch)
+    outputs, evidence = engine.run_on_one_core_with_evidence(batch)
+    for row, (name, pixels) in enumerate(share):
+        look(name, pixels, None if evidence is None else evidence[row])
+    return outputs
 
 
 def _absolute(model: str | os.PathLike[str] | None, file: ModelFile) -> str | os.PathLike[str] | None:

@@ -134,13 +134,25 @@ class Engine:
 
         The first call opens the model once more, with its own copy of the weights.
         """
+        return Outputs(**self._run(self._one_core, batch, self._outputs))
+
+    def run_on_one_core_with_evidence(self, batch: NDArray[np.uint8]) -> tuple[Outputs, NDArray[np.float32] | None]:
+        """Do what `run_on_one_core` does, and return the evidence where the graph has it, None where not."""
+        names = self._outputs if self.manifest.evidence is None else (*self._outputs, EVIDENCE)
+        tensors = self._run(self._one_core, batch, names)
+        evidence = tensors.pop(EVIDENCE, None)
+        return Outputs(**tensors), evidence
+
+    @property
+    def _one_core(self) -> Any:
+        """The session on one thread, which is opened when it is first used; on other devices the only one."""
         sessions = self._live
         if self.parallel_runs == 1:
-            return Outputs(**self._run(sessions.all_cores, batch, self._outputs))
+            return sessions.all_cores
         with self._lock:
             if sessions.one_core is None:
                 sessions.one_core = self._open(self._candidate, threads=1)
-        return Outputs(**self._run(sessions.one_core, batch, self._outputs))
+        return sessions.one_core
 
     @property
     def _live(self) -> _Sessions:

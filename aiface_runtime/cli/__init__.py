@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import AifaceError, InputError, OutputError, UsageError
-from . import bench, doctor, explain, models, predict, provenance
+from . import bench, doctor, explain, models, predict, provenance, scan
 from .program import NOT_WRITTEN, complain, run_program
 
 OK, SOME_INPUT_FAILED, WRONG_USAGE, NO_MODEL_OR_DEVICE = range(4)
@@ -16,6 +16,7 @@ _EXIT_CODES = ((InputError, SOME_INPUT_FAILED), (UsageError, WRONG_USAGE), (Outp
 
 _COMMANDS = {
     "predict": predict,
+    "scan": scan,
     "explain": explain,
     "provenance": provenance,
     "bench": bench,

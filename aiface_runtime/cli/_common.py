@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..devices import DEVICES
 from ..limits import Limits
-from .program import printable
+from ..text import printable
 
 if TYPE_CHECKING:
     from ..classifier import Classifier

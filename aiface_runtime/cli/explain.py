@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..text import printable
 from ._common import (
     REPORT_FORMATS,
     add_decoding_arguments,
@@ -17,7 +18,6 @@ from ._common import (
     text_of,
 )
 from .inputs import photo_of
-from .program import printable
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
+from ..folders import Unreadable
+from ..table import columns, row_of
 from ._common import (
     ANSWER_FORMATS,
     add_decoding_arguments,
@@ -17,8 +19,8 @@ from ._common import (
     open_classifier,
     text_of,
 )
-from .inputs import Unreadable, expand
-from .program import complain, printable
+from .inputs import expand
+from .program import complain
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -26,15 +28,6 @@ if TYPE_CHECKING:
 
     Answer: TypeAlias = Prediction | Failure
 
-
-_COLUMNS = (
-    *("input", "verdict", "p_ai", "scores", "model", "device"),
-    *("error", "message", "face_probability", "warnings"),
-)
-
-_PROVENANCE = ("credentials", "issuer", "findings")  # columns behind the others, where they are asked for
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and their full-width forms
 
 SUMMARY = "Answer for photos and folders of photos"
 
@@ -97,16 +90,10 @@ def _write_json(answers: Iterator[Answer], out: TextIO, has_provenance: bool) ->
 def _write_csv(answers: Iterator[Answer], out: TextIO, has_provenance: bool) -> bool:
     failed = False
     table = csv.writer(out, lineterminator="\n")
-    table.writerow((*_COLUMNS, *(_PROVENANCE if has_provenance else ())))
+    table.writerow(columns(provenance=has_provenance))
     for answer in answers:
-        record = answer.to_record()
-        error = record["error"] or {"code": "", "message": ""}
         failed |= answer.error is not None
-        scores = json.dumps(record["scores"]) if record["scores"] else ""
-        row = (_cell(record["input"]), record["verdict"], record["p_ai"], scores, record["model"], record["device"])
-        faces = (record["face_probability"], " ".join(record["warnings"]))
-        said = _said(answer) if has_provenance else ()
-        table.writerow((*row, error["code"], _cell(error["message"]), *faces, *said))
+        table.writerow(row_of(_record(answer, has_provenance)))
         out.flush()
     return failed
 
@@ -117,21 +104,6 @@ def _record(answer: Answer, has_provenance: bool) -> Record:
     if has_provenance:
         record.setdefault("provenance", None)
     return record
-
-
-def _said(answer: Answer) -> tuple[str, str, str]:
-    """Return the cells that say what the file says; none of a failure."""
-    provenance = answer.provenance if answer.error is None else None
-    if provenance is None:
-        return ("", "", "")
-    findings = [finding.to_record() for finding in provenance.findings]
-    return (provenance.credentials.state, _cell(provenance.credentials.issuer or ""), json.dumps(findings))
-
-
-def _cell(text: str) -> str:
-    """Return a text that takes one line and that no spreadsheet runs as a formula: after `'` it is a text to them."""
-    text = printable(text)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) and text != "-" else text
 
 
 # Each writes every answer and returns whether any of them is a failure.

@@ -9,11 +9,12 @@ import select
 import signal
 import sys
 import threading
-import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
+
+from ..text import printable
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -24,7 +25,6 @@ NOT_WRITTEN = 4  # exit code: the output could not be written
 _READER_LEFT = 128 + 13  # exit code: as a shell reports SIGPIPE
 _STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")  # those that the system has
 _WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode: control, format, surrogate, line and paragraph separators
 
 
 def run_program(program: str, command: Callable[[], int]) -> int:
@@ -71,15 +71,6 @@ def is_write_error(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
-
-
-def printable(text: str) -> str:
-    r"""Return a text that takes one line and has no effect on a terminal: `\n` for a line feed, as `repr` writes it."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in _UNSEEN else char for char in text
-    )
 
 
 class _OutputLostError(Exception):
