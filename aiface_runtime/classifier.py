@@ -173,8 +173,9 @@ class Classifier:
         prepared, photo = self._pipeline.with_whole_photo(image)
         outputs, evidence = engine.run_with_evidence(prepared.pixels[None])
         region = visible_box((photo.shape[1], photo.shape[0]), manifest.steps)
-        answer = self._prediction(name, *outputs.by_photo()[0], engine, prepared.findings)
-        return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo)
+        probabilities, faces = outputs.by_photo()[0]
+        answer = self._prediction(name, probabilities, faces, engine, prepared.findings)
+        return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo, faces)
 
     def __call__(self, images: ImageInput | Sequence[ImageInput]) -> list[LabelScore] | list[list[LabelScore]]:
         """Answer in the shape of transformers' image-classification pipeline.
@@ -188,6 +189,20 @@ class Classifier:
         if isinstance(images, (list, tuple)):
             return [label_scores(answer) for answer in self.predict_many(images, on_error="raise")]
         return label_scores(self.predict(images))  # type: ignore[arg-type]
+
+    def at(self, operating_point: str) -> Classifier:
+        """Return a classifier of the same open model that judges by another operating point.
+
+        It costs nothing: the model is shared. Closing this one closes its decoders too, not its model.
+
+        Raises:
+            UsageError: The model has no such operating point.
+        """
+        other = Classifier.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._point = self.manifest.operating_point(operating_point)
+        other._arguments = replace(self._arguments, operating_point=operating_point)
+        return other
 
     def close(self) -> None:
         """Free the model; any later use raises `ModelClosedError`."""

@@ -91,7 +91,8 @@ def _write_json(answers: Iterator[Answer], out: TextIO) -> bool:
     return failed
 
 
-def _write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
+def write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
+    """Write one row an answer, with the columns' names first, and return whether any of them is a failure."""
     failed = False
     table = csv.writer(out, lineterminator="\n")
     table.writerow(_COLUMNS)
@@ -118,5 +119,5 @@ _WRITERS: dict[str, Callable[[Iterator[Answer], TextIO], bool]] = {
     "text": _write_text,
     "json": _write_json,
     "jsonl": _write_jsonl,
-    "csv": _write_csv,
+    "csv": write_csv,
 }
