@@ -27,6 +27,7 @@ from .model_file import ModelFile
 from .model_input import Findings
 from .prediction import Failure, LabelScore, PhotoWarning, Prediction, Verdict, label_scores
 from .preprocess import visible_box
+from .reasons import Basis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,6 +82,7 @@ class Classifier:
         )
         self._open_engine: Engine | None = Engine(file, device, providers, threads)
         self._point = self.manifest.operating_point(operating_point)
+        self._basis = Basis(operating_point, self._point.real_below, self._point.ai_from)
         self._pipeline = InputPipeline(self.manifest, limits, isolate=isolate)
 
     @property
@@ -280,8 +282,9 @@ class Classifier:
         warnings = face_warnings + findings.warnings
         is_blind = PhotoWarning.NO_FACE in warnings or findings.missing > MAX_MISSING
         verdict = Verdict.UNCERTAIN if is_blind else self._verdict(p_ai)
+        fallback, basis = engine.fallback, self._basis
         return Prediction(
-            name, verdict, p_ai, scores, manifest.id, engine.device, engine.fallback, face_probability, warnings
+            name, verdict, p_ai, scores, manifest.id, engine.device, fallback, face_probability, warnings, basis
         )
 
     def _verdict(self, p_ai: float) -> Verdict:

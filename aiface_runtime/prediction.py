@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypedDict
 
+from .reasons import Basis, sentence
+
 
 class Verdict(StrEnum):
     """The answer in one word, by the thresholds of the operating point."""
@@ -28,6 +30,9 @@ class PhotoWarning(StrEnum):
         TINY: The shorter side has fewer than 64 pixels.
         UPSCALED: The photo was smaller than the model's input and has been enlarged.
         WIDE_GAMUT: The colours are wider than sRGB and were taken as sRGB.
+        STRONG_COMPRESSION: The file is a JPEG of low quality.
+        SCREENSHOT_LIKE: The photo has plain borders, as screenshots have.
+        UNUSUAL_COLOURS: Brightness, contrast or colours are unlike those of the photos that the model was measured on.
     """
 
     NO_FACE = "no_face"
@@ -38,6 +43,9 @@ class PhotoWarning(StrEnum):
     TINY = "tiny"
     UPSCALED = "upscaled"
     WIDE_GAMUT = "wide_gamut"
+    STRONG_COMPRESSION = "strong_compression"
+    SCREENSHOT_LIKE = "screenshot_like"
+    UNUSUAL_COLOURS = "unusual_colours"
 
 
 class ErrorRecord(TypedDict):
@@ -78,6 +86,7 @@ class Prediction:
         face_probability: Probability that there is a face in what the model sees, 0 to 1, of the likeliest cell; what
             a centre crop cuts off is not seen. None of a model that does not say.
         warnings: Names of `PhotoWarning`, in its order; those of faces only from a model that looks for them.
+        basis: What the answer was judged by; None of one that no `Classifier` made. It does not count in comparisons.
     """
 
     input: str
@@ -89,6 +98,12 @@ class Prediction:
     fallback: str | None = None
     face_probability: float | None = None
     warnings: tuple[str, ...] = ()
+    basis: Basis | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def explanation(self) -> str:
+        """One plain sentence on why the verdict is what it is, without markup."""
+        return sentence(self.verdict, self.p_ai, self.warnings, self.basis)
 
     @property
     def error(self) -> None:
