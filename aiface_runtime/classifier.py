@@ -81,8 +81,7 @@ class Classifier:
             _absolute(model, file), device, providers, threads, operating_point, sha256, limits, isolate
         )
         self._open_engine: Engine | None = Engine(file, device, providers, threads)
-        self._point = self.manifest.operating_point(operating_point)
-        self._basis = Basis(operating_point, self._point.real_below, self._point.ai_from)
+        self._judge_at(operating_point)
         self._pipeline = InputPipeline(self.manifest, limits, isolate=isolate)
 
     @property
@@ -99,6 +98,11 @@ class Classifier:
     def fallback(self) -> str | None:
         """Reason why `device="auto"` passed over a better device; None when it did not."""
         return self._engine.fallback
+
+    @property
+    def operating_point(self) -> str:
+        """Name of the thresholds that turn `p_ai` into a verdict."""
+        return self._arguments.operating_point
 
     @property
     def threads(self) -> int:
@@ -202,7 +206,7 @@ class Classifier:
         """
         other = Classifier.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._point = self.manifest.operating_point(operating_point)
+        other._judge_at(operating_point)
         other._arguments = replace(self._arguments, operating_point=operating_point)
         return other
 
@@ -286,6 +290,10 @@ class Classifier:
         return Prediction(
             name, verdict, p_ai, scores, manifest.id, engine.device, fallback, face_probability, warnings, basis
         )
+
+    def _judge_at(self, operating_point: str) -> None:
+        self._point = self.manifest.operating_point(operating_point)
+        self._basis = Basis(operating_point, self._point.real_below, self._point.ai_from)
 
     def _verdict(self, p_ai: float) -> Verdict:
         if p_ai >= self._point.ai_from:

@@ -1,0 +1,56 @@
+"""What verdicts, warnings, operating points and findings are called on the page."""
+
+from __future__ import annotations
+
+from ..prediction import PhotoWarning, Verdict
+from ..provenance import CredentialState
+
+VERDICTS = {
+    Verdict.REAL: "Looks like a real photo",
+    Verdict.AI: "Looks AI-generated",
+    Verdict.UNCERTAIN: "Uncertain",
+}
+
+WARNINGS = {
+    PhotoWarning.NO_FACE: "No face was found in the part that the model sees, so the verdict is uncertain.",
+    PhotoWarning.SMALL_FACE: "The face is small: the model sees little of it.",
+    PhotoWarning.SEVERAL_FACES: "There is more than one face; the answer is about the photo as a whole.",
+    PhotoWarning.TRUNCATED: "Cut off: a part of the file is missing, and with it a part of the picture.",
+    PhotoWarning.BROKEN_EXIF: "The EXIF data cannot be read, so the photo may lie on its side.",
+    PhotoWarning.TINY: "Tiny: the shorter side has fewer than 64 pixels.",
+    PhotoWarning.UPSCALED: "Small: the photo had to be enlarged for the model.",
+    PhotoWarning.WIDE_GAMUT: "The colours are wider than sRGB and were taken as sRGB.",
+    PhotoWarning.STRONG_COMPRESSION: "Recompressed: a JPEG of low quality, which hides traces of how it was made.",
+    PhotoWarning.SCREENSHOT_LIKE: "It has plain borders, as a screenshot has.",
+    PhotoWarning.UNUSUAL_COLOURS: "Brightness, contrast or colours are unlike the photos that the model was measured on.",
+}
+
+POINTS = {
+    "balanced": "the default: a verdict of AI is seldom wrong, and doubtful photos stay uncertain",
+    "low_false_alarm": "calls the fewest real photos AI, and misses more AI photos",
+    "high_recall": "finds the most AI photos, and calls many real ones AI",
+}
+
+CREDENTIALS = {
+    CredentialState.TRUSTED: "Content Credentials: intact, and the signer is trusted.",
+    CredentialState.UNTRUSTED: "Content Credentials: intact, but the signer is not on the trust list.",
+    CredentialState.BROKEN: "Content Credentials: broken. The file was changed after it was signed.",
+    CredentialState.ABSENT: "Content Credentials: none in this file.",
+    CredentialState.NOT_CHECKED: "Content Credentials: not checked.",
+}
+
+LIMITS = (
+    "A score is evidence, never proof. Do not block, ban or accuse anyone on it alone.",
+    "It errs, and more on what it was not trained on: new generators, edited or filtered photos, swapped faces, "
+    "studio portraits, and photos that are small or were saved many times.",
+    "It judges whole photos with one face, and says nothing of who is shown.",
+    "“Uncertain” is an answer.",
+)
+
+
+def warning_text(name: str) -> str:
+    """Return a warning in plain words; one that this page does not know yet by its name."""
+    try:
+        return WARNINGS[PhotoWarning(name)]
+    except (ValueError, KeyError):
+        return name.replace("_", " ").capitalize() + "."
