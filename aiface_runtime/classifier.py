@@ -205,9 +205,8 @@ class Classifier:
             UsageError: The model has no such operating point.
         """
         other = Classifier.__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other._judge_at(operating_point)
-        other._arguments = replace(self._arguments, operating_point=operating_point)
+        vars(other).update(vars(self), _arguments=replace(self._arguments, operating_point=operating_point))
+        other._judge_at(operating_point)  # noqa: SLF001 of this class
         return other
 
     def close(self) -> None:

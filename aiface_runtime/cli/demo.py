@@ -42,7 +42,10 @@ def run(args: argparse.Namespace) -> int:
                 server_name=args.host, server_port=port, prevent_thread_lock=True, quiet=True, **launch_options(limits)
             )
             if not _is_loopback(args.host):
-                complain("aiface", f"{args.host}: everyone who reaches this machine can use the page; it asks for no password")
+                complain(
+                    "aiface",
+                    f"{args.host}: everyone who reaches this machine can use the page; it asks for no password",
+                )
             print(url, flush=True)
             threading.Event().wait()
         finally:

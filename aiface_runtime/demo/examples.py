@@ -77,8 +77,13 @@ def _face() -> Image.Image:
 
 def _scene() -> Image.Image:
     """Draw a sun over hills."""
-    sky = Image.linear_gradient("L").resize((_SIDE, _SIDE))
-    picture = Image.merge("RGB", (sky.point(lambda v: 90 + v // 2), sky.point(lambda v: 150 + v // 4), sky.point(lambda v: 220)))
+    down = Image.linear_gradient("L").resize((_SIDE, _SIDE))
+    bands = (
+        down.point(lambda row: 90 + row // 2),
+        down.point(lambda row: 150 + row // 4),
+        Image.new("L", down.size, 220),
+    )
+    picture = Image.merge("RGB", bands)
     draw = ImageDraw.Draw(picture)
     draw.ellipse((250, 50, 320, 120), fill="#fff2b0")
     draw.ellipse((-120, 240, 260, 560), fill="#4d7d4a")

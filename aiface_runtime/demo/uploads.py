@@ -109,7 +109,9 @@ def parse_request(value: Any, folder: Path, max_bytes: int) -> Request:
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise UsageError(f"the request is none of this page's ({error!r:.200}); load the page again") from error
     if not 1 <= len(uploads) <= MAX_PHOTOS:
-        raise UsageError(f"{len(uploads)} photos; choose 1 to {MAX_PHOTOS} at a time, and use `aiface predict` for more")
+        raise UsageError(
+            f"{len(uploads)} photos; choose 1 to {MAX_PHOTOS} at a time, and use `aiface predict` for more"
+        )
     return Request(uploads, point, detail)
 
 

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 def _templates() -> Environment:
     folder = Path(__file__).parent / "assets"
     environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"printable": printable, "percent": _percent, "warning": warning_text}
     return environment
@@ -53,6 +57,7 @@ def detail_html(detail: Detail, classifier: Classifier, point: str) -> str:
         verdict=VERDICTS[detail.prediction.verdict],
         point=point,
         thresholds=classifier.manifest.operating_points[point],
+        rate=next(iter(measured_rates(classifier.manifest, point)), None),
         pictures=_pictures(detail),
         provenance=detail.provenance,
         credentials=CREDENTIALS[detail.provenance.credentials.state],
@@ -72,11 +77,14 @@ def csv_url(answers: Sequence[Prediction | Failure]) -> str:
     return data_url(table.getvalue().encode(), "text/csv;charset=utf-8")
 
 
-def form_html(manifest: Manifest, default_point: str, limits: Limits, max_photos: int, examples: Sequence[Example]) -> str:
+def form_html(
+    manifest: Manifest, default_point: str, limits: Limits, max_photos: int, examples: Sequence[Example]
+) -> str:
     """Return the part of the page that takes photos."""
     from ..images import PHOTO_SUFFIXES
 
-    names = sorted(manifest.operating_points, key=lambda name: name != default_point)
+    known = [name for name in POINTS if name in manifest.operating_points]
+    names = dict.fromkeys((default_point, *known, *manifest.operating_points))
     return render(
         "form.html",
         points=[(name, POINTS.get(name, ""), manifest.operating_points[name]) for name in names],
@@ -100,28 +108,22 @@ def about_html(manifest: Manifest, limits: Limits) -> str:
     )
 
 
+_EVIDENCE = "What the answer comes from: orange parts count towards AI, blue ones towards a real photo."
+_REACTION = "It shows what the model reacted to, not what was done to the photo."
+_FACES = "Where the model saw a face: bright. Probability of a face"
+
+
 def _pictures(detail: Detail) -> list[tuple[str, str, str]]:
     """Return address, description and caption of each picture."""
     pictures = [(photo_url(detail.photo), "The photo, upright", "The photo")]
-    explanation = detail.explanation
-    if explanation is None:
+    if (explanation := detail.explanation) is None:
         return pictures
-    pictures.append(
-        (
-            picture_url(explanation.overlay()),
-            "The photo in grey under the class activation map: orange parts count towards AI, blue ones towards real",
-            "What the answer comes from: orange parts count towards AI, blue ones towards a real photo. It shows what the "
-            "model reacted to, not what was done to the photo.",
-        )
-    )
-    if explanation.faces is not None:
-        pictures.append(
-            (
-                picture_url(face_overlay(explanation, explanation.faces)),
-                "The part that the model sees, bright where it saw a face",
-                f"Where the model saw a face: bright. Probability of a face {_percent(float(explanation.faces.max()))}.",
-            )
-        )
+    described = "The class activation map over the photo in grey"
+    pictures.append((picture_url(explanation.overlay()), described, f"{_EVIDENCE} {_REACTION}"))
+    if (faces := explanation.faces) is not None:
+        described = "The part of the photo that the model sees, bright where it saw a face"
+        caption = f"{_FACES} {_percent(float(faces.max()))}."
+        pictures.append((picture_url(face_overlay(explanation, faces)), described, caption))
     return pictures
 
 

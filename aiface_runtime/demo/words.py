@@ -22,7 +22,7 @@ WARNINGS = {
     PhotoWarning.WIDE_GAMUT: "The colours are wider than sRGB and were taken as sRGB.",
     PhotoWarning.STRONG_COMPRESSION: "Recompressed: a JPEG of low quality, which hides traces of how it was made.",
     PhotoWarning.SCREENSHOT_LIKE: "It has plain borders, as a screenshot has.",
-    PhotoWarning.UNUSUAL_COLOURS: "Brightness, contrast or colours are unlike the photos that the model was measured on.",
+    PhotoWarning.UNUSUAL_COLOURS: "Its brightness, contrast or colours are unlike those of the measured photos.",
 }
 
 POINTS = {
@@ -41,8 +41,8 @@ CREDENTIALS = {
 
 LIMITS = (
     "A score is evidence, never proof. Do not block, ban or accuse anyone on it alone.",
-    "It errs, and more on what it was not trained on: new generators, edited or filtered photos, swapped faces, "
-    "studio portraits, and photos that are small or were saved many times.",
+    "It errs, and more on what it was not trained on: new generators, edited photos, swapped faces, studio portraits.",
+    "Photos that are small, filtered or were saved many times are judged less surely, or wrongly.",
     "It judges whole photos with one face, and says nothing of who is shown.",
     "“Uncertain” is an answer.",
 )

@@ -8,6 +8,7 @@ const maxBytes = Number(form.dataset.maxBytes);
 const maxPhotos = Number(form.dataset.maxPhotos);
 let chosen = []; // the photos of the last question, which stay in the browser so that they can be asked about again
 let busy = false;
+let inTable = false; // whether a row of the table was asked about
 let stream = null;
 
 const say = (text) => { status.textContent = text; };
@@ -24,7 +25,7 @@ async function ask(files, detail) {
   if (busy) return say("Still at work on the photos before; wait for their answer.");
   if (!files.length) return say("There is no photo in that.");
   if (files.length > maxPhotos) return say(`${files.length} photos: choose at most ${maxPhotos} at a time.`);
-  busy = true;
+  [busy, inTable] = [true, detail];
   form.setAttribute("aria-busy", "true");
   try {
     const photos = [];
@@ -54,8 +55,9 @@ function done(text) {
 }
 
 window.addEventListener("aiface:answered", () => {
-  const answers = [...document.querySelectorAll("[data-summary]")];
-  done(answers.map((answer) => answer.dataset.summary).join(" ") || "There was no answer; try again.");
+  const answer = [...document.querySelectorAll("[data-summary]")].at(inTable ? -1 : 0);
+  done(answer?.dataset.summary ?? "There was no answer; try again.");
+  if (inTable) answer?.querySelector("[tabindex]")?.focus();
 });
 
 form.querySelector("input[type=file]").addEventListener("change", (event) => {
