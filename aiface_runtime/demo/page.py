@@ -89,7 +89,7 @@ def _literal(html: str) -> str:
 async def _in_place(path: str) -> str:
     """Take an upload where it lies: Gradio would copy it, and fetch it from the network where it is an address."""
     if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
-        raise gr.Error("no upload of this page")
+        raise gr.Error("no upload of this page", print_exception=False)
     return path
 
 
