@@ -82,7 +82,9 @@ class Classifier:
         )
         self._open_engine: Engine | None = Engine(file, device, providers, threads)
         self._point = self.manifest.operating_point(operating_point)
-        self._basis = Basis(operating_point, self._point.real_below, self._point.ai_from)
+        measured = self.manifest.reasons
+        rules = measured.at(operating_point) if measured else None
+        self._basis = Basis(operating_point, self._point.real_below, self._point.ai_from, rules)
         self._pipeline = InputPipeline(self.manifest, limits, isolate=isolate)
 
     @property
