@@ -292,7 +292,9 @@ class Classifier:
 
     def _judge_at(self, operating_point: str) -> None:
         self._point = self.manifest.operating_point(operating_point)
-        self._basis = Basis(operating_point, self._point.real_below, self._point.ai_from)
+        measured = self.manifest.reasons
+        rules = measured.at(operating_point) if measured else None
+        self._basis = Basis(operating_point, self._point.real_below, self._point.ai_from, rules)
 
     def _verdict(self, p_ai: float) -> Verdict:
         if p_ai >= self._point.ai_from:

@@ -30,9 +30,8 @@ class PhotoWarning(StrEnum):
         TINY: The shorter side has fewer than 64 pixels.
         UPSCALED: The photo was smaller than the model's input and has been enlarged.
         WIDE_GAMUT: The colours are wider than sRGB and were taken as sRGB.
-        STRONG_COMPRESSION: The file is a JPEG of low quality.
-        SCREENSHOT_LIKE: The photo has plain borders, as screenshots have.
-        UNUSUAL_COLOURS: Brightness, contrast or colours are unlike those of the photos that the model was measured on.
+        STRONG_COMPRESSION: The file is a JPEG of very low quality.
+        WASHED_OUT: The darkest parts are brighter than those of the photos that the model was trained on.
     """
 
     NO_FACE = "no_face"
@@ -44,8 +43,7 @@ class PhotoWarning(StrEnum):
     UPSCALED = "upscaled"
     WIDE_GAMUT = "wide_gamut"
     STRONG_COMPRESSION = "strong_compression"
-    SCREENSHOT_LIKE = "screenshot_like"
-    UNUSUAL_COLOURS = "unusual_colours"
+    WASHED_OUT = "washed_out"
 
 
 class ErrorRecord(TypedDict):
@@ -86,7 +84,7 @@ class Prediction:
         face_probability: Probability that there is a face in what the model sees, 0 to 1, of the likeliest cell; what
             a centre crop cuts off is not seen. None of a model that does not say.
         warnings: Names of `PhotoWarning`, in its order; those of faces only from a model that looks for them.
-        basis: What the answer was judged by; None of one that no `Classifier` made. It does not count in comparisons.
+        basis: Thresholds and rules that it was judged by; None of one that no `Classifier` made. Not compared.
     """
 
     input: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..prediction import PhotoWarning, Verdict
+from ..prediction import Verdict
 from ..provenance import CredentialState
 
 VERDICTS = {
@@ -11,18 +11,17 @@ VERDICTS = {
     Verdict.UNCERTAIN: "Uncertain",
 }
 
-WARNINGS = {
-    PhotoWarning.NO_FACE: "No face was found in the part that the model sees, so the verdict is uncertain.",
-    PhotoWarning.SMALL_FACE: "The face is small: the model sees little of it.",
-    PhotoWarning.SEVERAL_FACES: "There is more than one face; the answer is about the photo as a whole.",
-    PhotoWarning.TRUNCATED: "Cut off: a part of the file is missing, and with it a part of the picture.",
-    PhotoWarning.BROKEN_EXIF: "The EXIF data cannot be read, so the photo may lie on its side.",
-    PhotoWarning.TINY: "Tiny: the shorter side has fewer than 64 pixels.",
-    PhotoWarning.UPSCALED: "Small: the photo had to be enlarged for the model.",
-    PhotoWarning.WIDE_GAMUT: "The colours are wider than sRGB and were taken as sRGB.",
-    PhotoWarning.STRONG_COMPRESSION: "Recompressed: a JPEG of low quality, which hides traces of how it was made.",
-    PhotoWarning.SCREENSHOT_LIKE: "It has plain borders, as a screenshot has.",
-    PhotoWarning.UNUSUAL_COLOURS: "Its brightness, contrast or colours are unlike those of the measured photos.",
+WARNINGS = {  # by the name of a `PhotoWarning`
+    "no_face": "No face was found in the part that the model sees, so the verdict is uncertain.",
+    "small_face": "The face is small: the model sees little of it.",
+    "several_faces": "There is more than one face; the answer is about the photo as a whole.",
+    "truncated": "Cut off: a part of the file is missing, and with it a part of the picture.",
+    "broken_exif": "The EXIF data cannot be read, so the photo may lie on its side.",
+    "tiny": "Tiny: the shorter side has fewer than 64 pixels.",
+    "upscaled": "Small: the photo had to be enlarged for the model.",
+    "wide_gamut": "The colours are wider than sRGB and were taken as sRGB.",
+    "strong_compression": "Recompressed: a JPEG of very low quality, which hides how the photo was made.",
+    "washed_out": "Washed out: its darkest parts are brighter than those of the photos of training.",
 }
 
 POINTS = {
@@ -50,7 +49,4 @@ LIMITS = (
 
 def warning_text(name: str) -> str:
     """Return a warning in plain words; one that this page does not know yet by its name."""
-    try:
-        return WARNINGS[PhotoWarning(name)]
-    except (ValueError, KeyError):
-        return name.replace("_", " ").capitalize() + "."
+    return WARNINGS.get(name) or name.replace("_", " ").capitalize() + "."
