@@ -1,7 +1,7 @@
 """Make the folder of a Hugging Face Space: `python scripts/make_space.py dist/space`.
 
-It holds the files of `space/` and, beside them, the library with its bundled model: a Space installs `requirements.txt` before
-any other file is there, so neither a wheel nor the library can be named in it. Push the folder as it is.
+It holds the files of `space/` and, beside them, the library with its bundled model. A Space installs `requirements.txt`
+before any other file is there, so neither a wheel nor the library can be named in it. Push the folder as it is.
 """
 
 from __future__ import annotations
