@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _ASSETS = Path(__file__).parent / "assets"
 _AT_ONCE = 2  # requests that are answered; a single one uses all cores
 _WAITING = 64  # requests
-_SWEEP, _OLDEST = 300, 900  # seconds: an upload that nobody asked about is removed
-_ANSWERED = "() => window.dispatchEvent(new Event('aiface:answered'))"
+_SWEEP, _OLDEST = 60, 840  # seconds: an upload that nobody asked about is removed
+_TELL = "() => window.dispatchEvent(new Event('aiface:{}'))"  # the script of the form waits for it
 
 Answer = tuple[Any, Any]  # HTML of the table and of one photo; or an update that leaves what there is
 
@@ -47,19 +47,21 @@ def build(classifier: Classifier | None = None, limits: Limits = DEFAULT_LIMITS)
         gr.HTML(f"<style>{style}</style>", padding=False)
         gr.HTML("<h1>aiface: a real face photo, or an AI-generated one?</h1>")
         script = _ASSETS.joinpath("form.js").read_text(encoding="utf-8")
-        question = gr.HTML(html_template=_literal(form), js_on_load=script, apply_default_css=False, elem_id="form")
-        table = gr.HTML("", apply_default_css=False, elem_id="table")
-        answer = gr.HTML("", apply_default_css=False, elem_id="answer")
+        question = gr.HTML(html_template=_literal(form), js_on_load=script, apply_default_css=False)
+        table = gr.HTML("", apply_default_css=False)
+        answer = gr.HTML("", apply_default_css=False)
         gr.HTML(about_html(classifier.manifest, limits), apply_default_css=False)
         question.async_move_resource_to_block_cache = _in_place
-        question.submit(
+        asked = question.submit(
             _answerer(classifier, limits),
             question,
             [table, answer],
             api_name="answer",
             show_progress="hidden",
             concurrency_limit=_AT_ONCE,
-        ).then(None, js=_ANSWERED)
+        )
+        asked.success(None, js=_TELL.format("answered"))
+        asked.failure(None, js=_TELL.format("failed"))
     page.queue(max_size=_WAITING)
     return page
 

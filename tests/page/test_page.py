@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 from playwright.sync_api import Page
 
-from aiface_runtime import Classifier
+from aiface_runtime import Classifier, provenance
 from aiface_runtime.demo.examples import examples
 
 from .conftest import MAX_BYTES, Demo, OpenTab, findings, finished, send
@@ -170,6 +170,39 @@ def test_another_operating_point_is_asked_about_without_choosing_the_photo_again
         tab.wait_for_selector(f".aiface-bar[aria-label*='{point}']")
         finished(tab)
         assert tab.locator(".aiface-answer strong", has_text=point).count() == 1
+
+
+def test_where_there_is_no_answer_no_other_one_is_taken_for_it(tab: Page, demo: Demo, photos: dict[str, Path]) -> None:
+    send(tab, photos["drawn_face.png"])
+    tab.evaluate(
+        """() => {
+            const honest = window.fetch;
+            window.fetch = (...request) => String(request[0]?.url ?? request[0]).includes("queue/join")
+                ? Promise.resolve(new Response('{"detail": "Queue is full."}', { status: 503 }))
+                : honest(...request);
+            window.mend = () => { window.fetch = honest; };
+        }"""
+    )
+    assert send(tab, photos["tiny.jpg"]) == "There was no answer; try again in a moment."
+    assert tab.is_hidden(".aiface-answer")
+    for left in demo.leftovers:  # nobody was asked about it; the server would remove it in a quarter of an hour
+        left.unlink()
+    tab.evaluate("() => window.mend()")
+    assert send(tab, photos["tiny.jpg"]).startswith("tiny.jpg: ")
+    assert tab.is_visible(".aiface-answer")
+
+
+def test_what_the_file_says_stands_beside_the_score(tab: Page, photos: dict[str, Path]) -> None:
+    said = provenance.read(photos["with_prompt.png"])
+    send(tab, photos["with_prompt.png"])
+    section = tab.inner_text(".aiface-file")
+    parts = [said.credentials.reason, *said.notes]
+    parts += [text for finding in said.findings for text in (finding.statement, finding.evidence, finding.where)]
+    for part in filter(None, parts):
+        assert " ".join(part.split()) in " ".join(section.split())
+    with_prompt = p_ai(tab)
+    send(tab, photos["drawn_face.png"])
+    assert p_ai(tab) == with_prompt  # the same pixels without the prompt
 
 
 def test_everything_is_done_with_the_keyboard(open_tab: OpenTab, photos: dict[str, Path]) -> None:

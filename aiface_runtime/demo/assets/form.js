@@ -14,6 +14,12 @@ let stream = null;
 const say = (text) => { status.textContent = text; };
 const random = () => Date.now().toString(36) + Math.random().toString(36).slice(2);
 
+// What was answered before must not be taken for the answer to what is asked now.
+function hideOld(hide) {
+  const parts = inTable ? ".aiface-answer, .aiface-message" : "[data-summary]";
+  for (const part of document.querySelectorAll(parts)) part.classList.toggle("aiface-old", hide);
+}
+
 async function sent(file) {
   const photo = { name: file.name || "photo", size: file.size };
   if (file.size > maxBytes) return photo; // the server says why it has no answer, without having been sent the file
@@ -26,6 +32,7 @@ async function ask(files, detail) {
   if (!files.length) return say("There is no photo in that.");
   if (files.length > maxPhotos) return say(`${files.length} photos: choose at most ${maxPhotos} at a time.`);
   [busy, inTable] = [true, detail];
+  hideOld(true);
   form.setAttribute("aria-busy", "true");
   try {
     const photos = [];
@@ -54,10 +61,12 @@ function done(text) {
   say(text);
 }
 
+window.addEventListener("aiface:failed", () => done("There was no answer; try again in a moment."));
 window.addEventListener("aiface:answered", () => {
+  hideOld(false);
   const answer = [...document.querySelectorAll("[data-summary]")].at(inTable ? -1 : 0);
-  done(answer?.dataset.summary ?? "There was no answer; try again.");
-  if (inTable) answer?.querySelector("[tabindex]")?.focus();
+  done(answer.dataset.summary);
+  if (inTable) answer.querySelector("[tabindex]")?.focus();
 });
 
 form.querySelector("input[type=file]").addEventListener("change", (event) => {
