@@ -7,16 +7,20 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image, PngImagePlugin
-from playwright.sync_api import Page
 
 from aiface_runtime import Classifier, provenance
-from aiface_runtime.demo.examples import examples
+from tests.support.demo_page import MAX_BYTES, Demo, findings, finished, send
 
-from .conftest import MAX_BYTES, Demo, OpenTab, findings, finished, send
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    OpenTab = Callable[..., Page]
 
 DARK = "rgb(15, 15, 17)"
 
@@ -24,16 +28,6 @@ DARK = "rgb(15, 15, 17)"
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     return Classifier(device="cpu")
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The drawn examples as files."""
-    folder = tmp_path_factory.mktemp("photos")
-    paths = {example.name: folder / example.name for example in examples()}
-    for example in examples():
-        paths[example.name].write_bytes(example.data)
-    return paths
 
 
 def p_ai(page: Page) -> float:

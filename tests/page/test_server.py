@@ -8,53 +8,57 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
-from gradio_client import Client, handle_file
 
 from aiface_runtime import Classifier
-from aiface_runtime.demo.examples import examples
+from tests.support.demo_page import MAX_BYTES, Demo, start
 
-from .conftest import MAX_BYTES, Demo, start
+if TYPE_CHECKING:
+    from gradio_client import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
 def client(demo: Demo) -> Client:
+    from gradio_client import Client
+
     return Client(demo.url, verbose=False)
 
 
 @pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    example = examples()[-1]
-    file = tmp_path / example.name
-    file.write_bytes(example.data)
-    return file
+def photo(photos: dict[str, Path]) -> Path:
+    return photos["tiny.jpg"]
 
 
-def ask(client: Client, *photos: object, point: str = "balanced") -> str:
+def ask(client: Client, photo: Path | dict[str, object], point: str = "balanced") -> str:
     """Ask as a program does, and return the HTML of the answer."""
-    question = {"photos": [*photos], "operating_point": point, "detail": False}
+    from gradio_client import handle_file
+
+    sent = handle_file(photo) if isinstance(photo, Path) else photo
+    question = {"photos": [sent], "operating_point": point, "detail": False}
     table, answer = client.predict(question, api_name="/answer")
     return f"{table}{answer}"
 
 
 def test_a_program_gets_the_same_answer_and_nothing_stays(client: Client, demo: Demo, photo: Path) -> None:
-    answer = ask(client, handle_file(photo))
+    answer = ask(client, photo)
     assert f'data-p-ai="{Classifier(device="cpu").predict(photo).p_ai}"' in answer
     assert demo.leftovers == []
 
 
-def test_many_at_once_get_their_own_answers(client: Client, demo: Demo, tmp_path: Path) -> None:
-    files = [tmp_path / f"{number}-{example.name}" for number in range(4) for example in examples()]
+def test_many_at_once_get_their_own_answers(
+    client: Client, demo: Demo, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{number}-{name}" for number in range(4) for name in photos]
     for file in files:
-        data = next(example.data for example in examples() if file.name.endswith(example.name))
+        data = photos[file.name[2:]].read_bytes()
         file.write_bytes(data + file.name.encode())  # trailing bytes: a file of its own, with the same picture
     classifier = Classifier(device="cpu")
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda file: ask(client, handle_file(file)), files))
+        answers = list(pool.map(lambda file: ask(client, file), files))
     for file, answer in zip(files, answers, strict=True):
         assert f'data-p-ai="{classifier.predict(file).p_ai}"' in answer
         assert file.name in answer
@@ -81,17 +85,21 @@ def test_no_other_file_is_read_or_removed(meta: dict[str, object], client: Clien
 def test_nonsense_is_refused_in_one_line(question: object, client: Client, photo: Path) -> None:
     _, answer = client.predict(question, api_name="/answer")
     assert "load the page again" in answer or "choose 1 to 100" in answer
-    assert "no_such_point" in ask(client, handle_file(photo), point="no_such_point")
-    assert "data-p-ai" in ask(client, handle_file(photo))
+    assert "no_such_point" in ask(client, photo, point="no_such_point")
+    assert "data-p-ai" in ask(client, photo)
 
 
 def test_a_huge_upload_is_refused_before_it_is_whole(demo: Demo) -> None:
+    import httpx  # which Gradio brings
+
     response = httpx.post(f"{demo.url}gradio_api/upload", files={"files": ("huge.jpg", bytes(MAX_BYTES + 100_000))})
     assert response.status_code == 413
     assert demo.leftovers == []
 
 
 def test_the_page_allows_no_other_machine(demo: Demo) -> None:
+    import httpx
+
     response = httpx.get(demo.url)
     assert response.headers["content-security-policy"].startswith("default-src 'self' data: blob:")
     assert "googleapis" not in response.text
@@ -99,6 +107,8 @@ def test_the_page_allows_no_other_machine(demo: Demo) -> None:
 
 
 def test_ctrl_c_ends_it_and_removes_what_was_not_asked_about(tmp_path: Path, photo: Path) -> None:
+    import httpx
+
     folder = tmp_path / "temporary"
     folder.mkdir()
     running = start(folder, "--host", "0.0.0.0", "--operating-point", "high_recall")

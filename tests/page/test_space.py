@@ -12,10 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from gradio_client import Client, handle_file
 
 from aiface_runtime import Classifier
-from aiface_runtime.demo.examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,9 +36,10 @@ def test_its_requirements_are_the_extras_and_its_gradio_the_tested_one() -> None
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
-def test_it_answers(tmp_path: Path) -> None:
-    folder, photo = tmp_path / "space", tmp_path / "photo.png"
-    photo.write_bytes(examples()[-1].data)
+def test_it_answers(photos: dict[str, Path], tmp_path: Path) -> None:
+    from gradio_client import Client, handle_file
+
+    folder, photo = tmp_path / "space", photos["drawn_face.png"]
     subprocess.run([sys.executable, ROOT / "scripts" / "make_space.py", folder], check=True)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
