@@ -27,7 +27,7 @@ class Detail:
 
     Attributes:
         prediction: Answer, equal to that of `predict` for the file.
-        provenance: What the file itself says.
+        provenance: All that the file itself says.
         photo: uint8 RGB `[H, W, 3]`, upright.
         explanation: Answer with its maps; None of a model that has none.
     """

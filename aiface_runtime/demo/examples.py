@@ -20,7 +20,7 @@ class Example:
 
     Attributes:
         name: File name.
-        caption: What it is.
+        caption: Line that says what is shown.
         data: The file.
         media_type: MIME type of the file.
     """

@@ -18,9 +18,9 @@ class Rate:
 
     Attributes:
         condition: Condition's name and what it does to a photo.
-        photos: What was measured on.
+        photos: Number and kind of the photos that were measured.
         false_alarms: Share of the real photos that are called AI, 0 to 1.
-        interval: Its 95 % interval; None where there is none.
+        interval: 95 % interval of `false_alarms`; None where there is none.
         found: Share of the AI photos that are called AI, 0 to 1.
     """
 

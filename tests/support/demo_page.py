@@ -35,7 +35,7 @@ class Demo:
 
     Attributes:
         process: Process that serves.
-        url: What it printed.
+        url: Address that it printed.
         folder: Folder for temporary files that it was given.
         messages: File that it writes its stderr to.
     """
