@@ -105,6 +105,11 @@ class Classifier:
         return self._arguments.operating_point
 
     @property
+    def limits(self) -> Limits:
+        """The most that decoding one photo may take."""
+        return self._arguments.limits
+
+    @property
     def threads(self) -> int:
         """Cores that one run uses."""
         return self._engine.threads

@@ -28,18 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the address of the page, and serve it until a signal ends the program."""
-    from ..limits import Limits
-
     port = _free_port(args.host, args.port)
     with tempfile.TemporaryDirectory(prefix="aiface-demo-") as folder, open_classifier(args) as classifier:
         os.environ |= _QUIET | {"GRADIO_TEMP_DIR": folder, "NO_PROXY": _LOCAL, "no_proxy": _LOCAL}  # before its import
         from ..demo import build, launch_options
 
-        limits = Limits(**dict(args.limit))
-        page = build(classifier, limits)
+        page, options = build(classifier), launch_options(classifier.limits)
         try:
             _, url, _ = page.launch(
-                server_name=args.host, server_port=port, prevent_thread_lock=True, quiet=True, **launch_options(limits)
+                server_name=args.host, server_port=port, prevent_thread_lock=True, quiet=True, **options
             )
             if not _is_loopback(args.host):
                 complain(

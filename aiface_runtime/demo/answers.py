@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ..classifier import Classifier
     from ..explanation import Explanation
-    from ..limits import Limits
     from .uploads import Upload
 
 
@@ -48,8 +47,9 @@ def answer_all(classifier: Classifier, uploads: Sequence[Upload]) -> list[Predic
     return list(classifier.predict_many(uploads))
 
 
-def look_closely(classifier: Classifier, upload: Upload, limits: Limits) -> Detail | Failure:
+def look_closely(classifier: Classifier, upload: Upload) -> Detail | Failure:
     """Answer for one photo with all that there is to show."""
+    limits = classifier.limits
     try:
         source = read_once(upload, limits.bytes)
         found = provenance.read(source, limits)

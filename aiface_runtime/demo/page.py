@@ -33,14 +33,14 @@ _TELL = "() => window.dispatchEvent(new Event('aiface:{}'))"  # the script of th
 Answer = tuple[Any, Any]  # HTML of the table and of one photo; or an update that leaves what there is
 
 
-def build(classifier: Classifier | None = None, limits: Limits = DEFAULT_LIMITS) -> gr.Blocks:
+def build(classifier: Classifier | None = None) -> gr.Blocks:
     """Make the page, to launch it or to mount it in an application of one's own.
 
     Args:
-        classifier: Model that answers, with its default operating point; None for the bundled one.
-        limits: The most that a photo may take; the same as the classifier's.
+        classifier: Model that answers, under its limits and at first at its operating point; None for the bundled one.
     """
-    classifier = classifier or Classifier(limits=limits)
+    classifier = classifier or Classifier()
+    limits = classifier.limits
     style = _ASSETS.joinpath("style.css").read_text(encoding="utf-8")
     form = form_html(classifier.manifest, classifier.operating_point, limits, MAX_PHOTOS, examples())
     with gr.Blocks(title="aiface", analytics_enabled=False, delete_cache=(_SWEEP, _OLDEST)) as page:
@@ -53,7 +53,7 @@ def build(classifier: Classifier | None = None, limits: Limits = DEFAULT_LIMITS)
         gr.HTML(about_html(classifier.manifest, limits), apply_default_css=False)
         question.async_move_resource_to_block_cache = _in_place
         asked = question.submit(
-            _answerer(classifier, limits),
+            _answerer(classifier),
             question,
             [table, answer],
             api_name="answer",
@@ -95,27 +95,27 @@ async def _in_place(path: str) -> str:
     return path
 
 
-def _answerer(classifier: Classifier, limits: Limits) -> Callable[[Any], Answer]:
+def _answerer(classifier: Classifier) -> Callable[[Any], Answer]:
     classifiers = {name: classifier.at(name) for name in classifier.manifest.operating_points}
 
     def answer(value: Any) -> Answer:
         """Answer for what the form sent: `photos`, `operating_point` and `detail`."""
         try:
-            request = parse_request(value, Path(get_upload_folder()), limits.bytes)
+            request = parse_request(value, Path(get_upload_folder()), classifier.limits.bytes)
             with removed_after(request.uploads):
                 if request.operating_point not in classifiers:
                     classifier.manifest.operating_point(request.operating_point)
-                return _answer(classifiers[request.operating_point], request, limits)
+                return _answer(classifiers[request.operating_point], request)
         except AifaceError as error:
             return "", message_html(str(error))
 
     return answer
 
 
-def _answer(classifier: Classifier, request: Request, limits: Limits) -> Answer:
+def _answer(classifier: Classifier, request: Request) -> Answer:
     if len(request.uploads) > 1:
         return table_html(answer_all(classifier, request.uploads)), ""
-    detail = look_closely(classifier, request.uploads[0], limits)
+    detail = look_closely(classifier, request.uploads[0])
     kept = gr.skip() if request.is_detail else ""
     if detail.error is not None:
         return kept, message_html(str(detail.error))

@@ -122,6 +122,9 @@ def test_bad_and_huge_files_are_one_line_and_the_page_goes_on(
         assert tab.inner_text(".aiface-message") == line
         assert tab.locator(".aiface-answer").count() == 0
     assert len(uploads) == 3  # the huge one never left the browser
+    empty_ones = [{"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": b""} for number in range(101)]
+    assert send(tab, *empty_ones) == "101 photos: choose at most 100 at a time."
+    assert len(uploads) == 3
     assert send(tab, photos["drawn_face.png"]).startswith("drawn_face.png: ")
     assert tab.locator(".aiface-message").count() == 0
     assert demo.leftovers == []

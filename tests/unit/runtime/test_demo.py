@@ -94,11 +94,11 @@ def test_answers_are_those_of_predict(classifier: Classifier, portrait: Path, tm
     def upload(data: bytes) -> Upload:
         return Upload("name.jpg", uploaded(tmp_path, data), 0, limits.bytes)
 
-    detail = look_closely(classifier, upload(portrait.read_bytes()), limits)
+    detail = look_closely(classifier, upload(portrait.read_bytes()))
     assert isinstance(detail, Detail)
     assert (detail.prediction.p_ai, detail.prediction.verdict) == (answer.p_ai, answer.verdict)
     assert detail.prediction.input == detail.provenance.input == "name.jpg"
-    bad = look_closely(classifier, upload(b"no picture"), limits)
+    bad = look_closely(classifier, upload(b"no picture"))
     assert isinstance(bad, Failure)
     assert bad.code == "not_an_image"
     both = answer_all(classifier, [upload(portrait.read_bytes()), Upload("huge.jpg", None, 2**40, limits.bytes)])
@@ -113,7 +113,7 @@ def test_a_model_without_maps_is_shown_without_them(portrait: Path, tmp_path: Pa
     limits = Limits()
     with Classifier(red_model(tmp_path / "red.onnx", promised=False), device="cpu") as classifier:
         upload = Upload("name.jpg", uploaded(tmp_path, portrait.read_bytes()), 0, limits.bytes)
-        detail = look_closely(classifier, upload, limits)
+        detail = look_closely(classifier, upload)
         assert isinstance(detail, Detail)
         html = detail_html(detail, classifier, classifier.operating_point)
         assert html.count("<img") == 1
