@@ -14,6 +14,7 @@ from .program import complain
 
 SUMMARY = "Open a page on this machine in which people look at photos"
 
+_OPEN = "everyone who reaches this machine can use the page; it asks for no password"
 _LOCAL = "127.0.0.1,localhost,::1"
 _QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_SHARE": "False"}
 
@@ -29,20 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the address of the page, and serve it until a signal ends the program."""
     port = _free_port(args.host, args.port)
+    direct = f"{_LOCAL},{args.host}"  # Gradio asks the page whether it answers
     with tempfile.TemporaryDirectory(prefix="aiface-demo-") as folder, open_classifier(args) as classifier:
-        os.environ |= _QUIET | {"GRADIO_TEMP_DIR": folder, "NO_PROXY": _LOCAL, "no_proxy": _LOCAL}  # before its import
+        os.environ |= _QUIET | {"GRADIO_TEMP_DIR": folder, "NO_PROXY": direct, "no_proxy": direct}  # before its import
         from ..demo import build, launch_options
 
         page, options = build(classifier), launch_options(classifier.limits)
         try:
-            _, url, _ = page.launch(
-                server_name=args.host, server_port=port, prevent_thread_lock=True, quiet=True, **options
-            )
+            name = f"[{args.host}]" if ":" in args.host and "[" not in args.host else args.host
+            _, url, _ = page.launch(server_name=name, server_port=port, prevent_thread_lock=True, quiet=True, **options)
             if not _is_loopback(args.host):
-                complain(
-                    "aiface",
-                    f"{args.host}: everyone who reaches this machine can use the page; it asks for no password",
-                )
+                complain("aiface", f"{args.host}: {_OPEN}")
             print(url, flush=True)
             threading.Event().wait()
         finally:

@@ -42,7 +42,7 @@ LIMITS = (
     "A score is evidence, never proof. Do not block, ban or accuse anyone on it alone.",
     "It errs, and more on what it was not trained on: new generators, edited photos, swapped faces, studio portraits.",
     "Photos that are small, filtered or were saved many times are judged less surely, or wrongly.",
-    "It judges whole photos with one face, and says nothing of who is shown.",
+    "It judges whole photos with one face, and says nothing of who is shown. Of drawings its answer means nothing.",
     "“Uncertain” is an answer.",
 )
 
