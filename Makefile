@@ -23,9 +23,11 @@ run: .venv/run/.ready
 test: export OMP_WAIT_POLICY = PASSIVE
 test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
 test: export AIFACE_TEST_OPENVINO = $(CURDIR)/.venv/openvino
-test: lint .venv/keras/.ready
+test: lint .venv/keras/.ready .venv/page/.ready
 	.venv/test/bin/pytest --durations=20
 	.venv/keras/bin/pytest tests/integration/export/test_keras.py
+	scripts/install_chromium.sh
+	.venv/page/bin/pytest tests/page
 
 check: lint
 	.venv/test/bin/pytest -q tests/unit/runtime
@@ -85,6 +87,13 @@ reliability: soak fuzz wheel
 .venv/keras/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime evaluation export training models -type d -not -name __pycache__)
 	$(PYTHON) -m venv .venv/keras
 	.venv/keras/bin/python $(PIP_INSTALL) --editable ".[cpu,export-keras]" opencv-python-headless pytest
+	@touch $@
+
+# Gradio 6 and transformers 4.57 exclude each other; the version that the Space runs is the one that is tested.
+.venv/page/.ready: setup.cfg pyproject.toml space/README.md $(shell find aiface_runtime evaluation export training models -type d -not -name __pycache__)
+	$(PYTHON) -m venv .venv/page
+	.venv/page/bin/python $(PIP_INSTALL) --editable ".[cpu,demo]" \
+	  gradio==$$(sed -n 's/^sdk_version: //p' space/README.md) pytest playwright axe-playwright-python
 	@touch $@
 
 clean:

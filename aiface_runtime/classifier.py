@@ -28,6 +28,7 @@ from .model_file import ModelFile
 from .model_input import Findings
 from .prediction import Failure, LabelScore, PhotoWarning, Prediction, Verdict, label_scores
 from .preprocess import visible_box
+from .reasons import Basis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,7 +85,7 @@ class Classifier:
             _absolute(model, file), device, providers, threads, operating_point, sha256, limits, isolate
         )
         self._open_engine: Engine | None = Engine(file, device, providers, threads)
-        self._point = self.manifest.operating_point(operating_point)
+        self._judge_at(operating_point)
         self._pipeline = InputPipeline(self.manifest, limits, isolate=isolate)
 
     @property
@@ -101,6 +102,16 @@ class Classifier:
     def fallback(self) -> str | None:
         """Reason why `device="auto"` passed over a better device; None when it did not."""
         return self._engine.fallback
+
+    @property
+    def operating_point(self) -> str:
+        """Name of the thresholds that turn `p_ai` into a verdict."""
+        return self._arguments.operating_point
+
+    @property
+    def limits(self) -> Limits:
+        """The most that decoding one photo may take."""
+        return self._arguments.limits
 
     @property
     def threads(self) -> int:
@@ -200,8 +211,9 @@ class Classifier:
         prepared, photo = self._pipeline.with_whole_photo(image)
         outputs, evidence = engine.run_with_evidence(prepared.pixels[None])
         region = visible_box((photo.shape[1], photo.shape[0]), manifest.steps)
-        answer = self._prediction(name, *outputs.by_photo()[0], engine, prepared.findings)
-        return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo)
+        probabilities, faces = outputs.by_photo()[0]
+        answer = self._prediction(name, probabilities, faces, engine, prepared.findings)
+        return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo, faces)
 
     def __call__(self, images: ImageInput | Sequence[ImageInput]) -> list[LabelScore] | list[list[LabelScore]]:
         """Answer in the shape of transformers' image-classification pipeline.
@@ -215,6 +227,19 @@ class Classifier:
         if isinstance(images, (list, tuple)):
             return [label_scores(answer) for answer in self.predict_many(images, on_error="raise")]
         return label_scores(self.predict(images))  # type: ignore[arg-type]
+
+    def at(self, operating_point: str) -> Classifier:
+        """Return a classifier of the same open model that judges by another operating point.
+
+        It costs nothing: the model is shared. Closing this one closes its decoders too, not its model.
+
+        Raises:
+            UsageError: The model has no such operating point.
+        """
+        other = Classifier.__new__(type(self))
+        vars(other).update(vars(self), _arguments=replace(self._arguments, operating_point=operating_point))
+        other._judge_at(operating_point)  # noqa: SLF001 of this class
+        return other
 
     def close(self) -> None:
         """Free the model; any later use raises `ModelClosedError`."""
@@ -310,8 +335,15 @@ class Classifier:
             engine.fallback,
             face_probability,
             warnings,
-            provenance=findings.provenance,
+            findings.provenance,
+            self._basis,
         )
+
+    def _judge_at(self, operating_point: str) -> None:
+        self._point = self.manifest.operating_point(operating_point)
+        measured = self.manifest.reasons
+        rules = measured.at(operating_point) if measured else None
+        self._basis = Basis(operating_point, self._point.real_below, self._point.ai_from, rules)
 
     def _verdict(self, p_ai: float) -> Verdict:
         if p_ai >= self._point.ai_from:

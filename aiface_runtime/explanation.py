@@ -50,6 +50,8 @@ class Explanation:
         region: The part of the photo that the model sees and the map lies on: left, top, right and bottom in pixels of
             `photo`.
         photo: uint8 RGB `[H, W, 3]`, whole and upright.
+        faces: float32 `[h, w]`, how likely a face lies in each cell over the region, 0 to 1; None of a model that does
+            not say.
     """
 
     prediction: Prediction
@@ -57,6 +59,7 @@ class Explanation:
     bias: float
     region: Box
     photo: NDArray[np.uint8] = field(repr=False)
+    faces: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def overlay(self, alpha: float = 0.65) -> Image.Image:
         """Draw the evidence over the photo in colour: orange counts towards AI, blue towards real.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .errors import InputError
 from .images import EncodedImage, ImageInput, describe, read_once
 from .model_input import ModelInput, model_input
 from .preprocess import min_decode_size
+from .signals import signal_warnings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     from .isolation import IsolatedDecoder
     from .limits import Limits
-    from .manifest import Manifest
+    from .manifest import Manifest, Step
 
 
 class InputPipeline:
@@ -30,6 +33,7 @@ class InputPipeline:
     def __init__(self, manifest: Manifest, limits: Limits, *, isolate: bool) -> None:
         self._steps, self._min_size = manifest.steps, min_decode_size(manifest)
         self._limits = limits
+        self._rules = manifest.reasons.rules if manifest.reasons else None
         self._decoder = _isolated_decoder(limits) if isolate else None
 
     def model_input(self, image: ImageInput, *, whole: bool = False, provenance: bool = False) -> ModelInput:
@@ -39,11 +43,9 @@ class InputPipeline:
             InputError: The photo cannot be used.
         """
         steps, min_size = ((), None) if whole else (self._steps, self._min_size)
-        if self._decoder:
-            image = read_once(image, self._limits.bytes)
-            if isinstance(image, EncodedImage):
-                return self._decoder.model_input(image, steps, min_size, provenance=provenance)
-        return model_input(image, steps, min_size, self._limits, provenance=provenance)
+        made = self._made(image, steps, min_size, provenance=provenance)
+        found = () if whole else signal_warnings(made.pixels, made.findings.quality, self._rules)
+        return replace(made, findings=made.findings.with_warnings(found)) if found else made
 
     def model_input_or_error(self, image: ImageInput, *, provenance: bool = False) -> ModelInput | InputError:
         """Do what `model_input` does, and return the error of a photo that cannot be used, whatever it raises."""
@@ -64,6 +66,15 @@ class InputPipeline:
         """
         source = read_once(image, self._limits.bytes)
         return self.model_input(source), self.model_input(source, whole=True).pixels
+
+    def _made(
+        self, image: ImageInput, steps: Sequence[Step], min_size: tuple[int, int] | None, *, provenance: bool
+    ) -> ModelInput:
+        if self._decoder:
+            image = read_once(image, self._limits.bytes)
+            if isinstance(image, EncodedImage):
+                return self._decoder.model_input(image, steps, min_size, provenance=provenance)
+        return model_input(image, steps, min_size, self._limits, provenance=provenance)
 
     def close(self) -> None:
         """End the processes that decode."""

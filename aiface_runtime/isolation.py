@@ -235,11 +235,13 @@ def _answer(answer: object, pixels: bytearray, name: str) -> ModelInput:
     height, width = int(answer["height"]), int(answer["width"])
     array = np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
     missing = float(answer["missing"])
-    if not 0 <= missing <= 1:
+    quality = None if answer["quality"] is None else int(answer["quality"])
+    if not 0 <= missing <= 1 or quality not in (None, *range(1, 101)):
         raise ValueError(f"{name}: not an answer")
     warnings = tuple(PhotoWarning(warning) for warning in answer["warnings"])
     said = answer["provenance"]
-    return ModelInput(array, Findings(warnings, missing, Provenance.from_record(said) if said else None))
+    provenance = Provenance.from_record(said) if said else None
+    return ModelInput(array, Findings(warnings, missing, quality, provenance))
 
 
 _ERRORS = {

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from .errors import ManifestError, UsageError
 from .json_fields import integer_of, list_of, name_of, names_of, number_of, object_of, parse_object, quoted
+from .reasons import MeasuredReasons, Reason, Rule
 from .self_test import UNSTORED, SelfTest, parse_self_test
 
 KEY = "aiface"
@@ -24,6 +25,7 @@ _SIDES = range(1, 1025)  # pixels of the input and of what a step makes; the lar
 _CELLS = range(1, 257)  # rows or columns of a map
 _LABELS, _STEP_COUNTS, _POINTS = range(2, 1001), range(1, 9), range(1, 101)
 _MAX_REASON = 300  # characters
+_MAX_RATIO = 1000  # of two shares of errors, a thousandth being the smallest that so many photos can show
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 # The last one is OpenCV's bilinear, which looks at four pixels however much it shrinks; the others are Pillow's.
@@ -133,6 +135,7 @@ class Manifest:
         operating_points: Thresholds by name.
         evidence: Class activation map that the graph returns too; None where the network does not allow one.
         faces: Face map that the graph returns too; None where the network has none.
+        reasons: Reasons that were measured to make errors more frequent; None of files made before there were any.
         graph_sha256: Hash of all of the file but its metadata; None of files made before there was one.
         self_test: Inputs and the file's answers to them.
         document: The whole manifest as it was read.
@@ -149,6 +152,7 @@ class Manifest:
     operating_points: Mapping[str, OperatingPoint]
     evidence: Evidence | None
     faces: FaceMap | None
+    reasons: MeasuredReasons | None
     graph_sha256: str | None
     self_test: SelfTest
     document: Mapping[str, Any]
@@ -223,6 +227,7 @@ def _checked(document: Mapping[str, object]) -> Manifest:
         operating_points=_operating_points(object_of(document["operating_points"], "operating_points")),
         evidence=_evidence(document.get("evidence")),
         faces=_face_map(document.get("faces")),
+        reasons=_reasons(document.get("reasons")),
         graph_sha256=_sha256(document.get("graph_sha256")),
         self_test=UNSTORED,
         document=document,
@@ -279,6 +284,23 @@ def _face_map(value: object) -> FaceMap | None:
     values = object_of(value, "faces")
     thresholds = (number_of(values[name], name, 0, 1) for name in ("present_from", "cell_from", "small_below"))
     return FaceMap(*_sides(values, _CELLS), *thresholds)
+
+
+def _reasons(value: object) -> MeasuredReasons | None:
+    if value is None:
+        return None
+    values = object_of(value, "reasons")
+    rules = object_of(values["rules"], "rules")
+    known: dict[str, Rule] = {
+        reason: _rule(object_of(rules[reason], reason)) for reason in Reason if reason in rules
+    }  # of this version
+    strongest = dict(sorted(known.items(), key=lambda item: -(item[1].ratio or 0)))
+    return MeasuredReasons(name_of(values["operating_point"], "operating_point"), strongest)
+
+
+def _rule(values: Mapping[str, object]) -> Rule:
+    limit = None if values.get("limit") is None else number_of(values["limit"], "limit", 0)
+    return Rule(limit, number_of(values["ratio"], "ratio", 0, _MAX_RATIO))
 
 
 def _sha256(value: object) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .errors import ImageDecodeError, ImageMemoryError
@@ -27,12 +27,18 @@ class Findings:
     Attributes:
         warnings: Names of what to know of the photo, in `PhotoWarning`'s order.
         missing: Share of the photo for which its file has no data, 0 to 1.
+        quality: Quality of a JPEG on libjpeg's scale, 1 to 100; None of other files and of pictures without one.
         provenance: All that the file says of itself, where it was asked for.
     """
 
     warnings: tuple[PhotoWarning, ...]
     missing: float
+    quality: int | None = None
     provenance: Provenance | None = None
+
+    def with_warnings(self, more: Sequence[PhotoWarning]) -> Findings:
+        """Return the same with other warnings too."""
+        return replace(self, warnings=tuple(name for name in PhotoWarning if name in (*self.warnings, *more)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +74,7 @@ def model_input(
     name, said = describe(image), _provenance(image, limits) if provenance else None
     try:
         pixels = preprocess(decoded.picture, steps, decoded.box)
-        return ModelInput(pixels, Findings(_warnings(decoded, steps), decoded.missing, said))
+        return ModelInput(pixels, Findings(_warnings(decoded, steps), decoded.missing, decoded.quality, said))
     except MemoryError as error:
         raise ImageMemoryError(name) from error
     except Exception as error:  # whatever a photo makes the steps raise is the end of that photo, not of a batch

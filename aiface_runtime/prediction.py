@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 if TYPE_CHECKING:
     from .provenance.results import Provenance, ProvenanceRecord
 
+from .reasons import Basis, sentence
+
 
 class Verdict(StrEnum):
     """The answer in one word, by the thresholds of the operating point."""
@@ -31,6 +33,8 @@ class PhotoWarning(StrEnum):
         TINY: The shorter side has fewer than 64 pixels.
         UPSCALED: The photo was smaller than the model's input and has been enlarged.
         WIDE_GAMUT: The colours are wider than sRGB and were taken as sRGB.
+        STRONG_COMPRESSION: The file is a JPEG of very low quality.
+        WASHED_OUT: The darkest parts are brighter than those of the photos that the model was trained on.
     """
 
     NO_FACE = "no_face"
@@ -41,6 +45,8 @@ class PhotoWarning(StrEnum):
     TINY = "tiny"
     UPSCALED = "upscaled"
     WIDE_GAMUT = "wide_gamut"
+    STRONG_COMPRESSION = "strong_compression"
+    WASHED_OUT = "washed_out"
 
 
 class ErrorRecord(TypedDict):
@@ -83,6 +89,7 @@ class Prediction:
             a centre crop cuts off is not seen. None of a model that does not say.
         warnings: Names of `PhotoWarning`, in its order; those of faces only from a model that looks for them.
         provenance: All that the file says of itself, where it was asked for; nothing else in an answer depends on it.
+        basis: Thresholds and rules that it was judged by; None of one that no `Classifier` made. Not compared.
     """
 
     input: str
@@ -95,6 +102,12 @@ class Prediction:
     face_probability: float | None = None
     warnings: tuple[str, ...] = ()
     provenance: Provenance | None = None
+    basis: Basis | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def explanation(self) -> str:
+        """One plain sentence on why the verdict is what it is, without markup."""
+        return sentence(self.verdict, self.p_ai, self.warnings, self.basis)
 
     @property
     def error(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import AifaceError, InputError, OutputError, UsageError
-from . import bench, doctor, explain, models, predict, provenance, scan
+from . import bench, demo, doctor, explain, models, predict, provenance, scan
 from .program import NOT_WRITTEN, complain, run_program
 
 OK, SOME_INPUT_FAILED, WRONG_USAGE, NO_MODEL_OR_DEVICE = range(4)
@@ -19,6 +19,7 @@ _COMMANDS = {
     "scan": scan,
     "explain": explain,
     "provenance": provenance,
+    "demo": demo,
     "bench": bench,
     "models": models,
     "doctor": doctor,

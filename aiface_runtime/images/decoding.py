@@ -48,6 +48,7 @@ class DecodedImage:
         warnings: Names of what was found out on the way, in `PhotoWarning`'s order.
         missing: Share of the photo for which the file has no data, 0 to 1.
         full_size: Width and height of the whole photo, before it was decoded at a smaller scale.
+        quality: Quality of a JPEG on libjpeg's scale, 1 to 100; None of other files and of pictures without one.
     """
 
     picture: Image.Image | NDArray[np.uint8]
@@ -55,6 +56,7 @@ class DecodedImage:
     warnings: tuple[PhotoWarning, ...] = ()
     missing: float = 0.0
     full_size: tuple[int, int] = field(default=(0, 0))
+    quality: int | None = None
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
@@ -209,7 +211,7 @@ def _from_bytes(data: bytes, name: str, min_size: tuple[int, int] | None, limits
     if missing:
         warnings.add(PhotoWarning.TRUNCATED)
     full = header.size if turn < 5 else header.size[::-1]
-    return DecodedImage(picture, box, _ordered(warnings), missing, full)
+    return DecodedImage(picture, box, _ordered(warnings), missing, full, header.quality)
 
 
 def _load(image: Image.Image, header: Header) -> float:

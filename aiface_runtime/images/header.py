@@ -42,6 +42,7 @@ class Header:
         xmp: XMP packet, empty where there is none.
         icc: ICC profile, empty where there is none.
         primaries: Primaries by their number in ITU-T H.273, where the file names them.
+        quality: Quality of a JPEG on libjpeg's scale, 1 to 100; None of other formats.
         missing: Share of the picture that the file is known to lack, 0 to 1.
         has_end: Whether the picture's end is marked, in a format that can do without.
         filled: Share of the picture, 0 to 1, that the decoder fills for want of data; None where it does not do that.
@@ -58,6 +59,7 @@ class Header:
     xmp: bytes = b""
     icc: bytes = b""
     primaries: int | None = None
+    quality: int | None = None
     missing: float = 0.0
     has_end: bool = True
     filled: Callable[[], float] | None = None

@@ -30,7 +30,10 @@ _SIZES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 _DECODED = _SIZES | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}  # with JFIF's and Adobe's segments, which name the colours
-_SCAN, _EOI = 0xDA, 0xD9
+_SCAN, _EOI, _TABLES = 0xDA, 0xD9, 0xDB
+# The first ten numbers of T.81's table K.1 in zigzag order: libjpeg multiplies them by the factor that a quality stands
+# for, and they are so low that from quality 5 on it clips none of them.
+_FIRST, _FIRST_SUM = 10, 16 + 11 + 12 + 14 + 12 + 10 + 16 + 14 + 13 + 14
 _EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 
 
@@ -51,7 +54,7 @@ class _Frame:
 
 @dataclass(slots=True)
 class _Front:
-    """What lies before the first scan: the parts that decoding needs, metadata, the frame, where the scan starts."""
+    """What lies before the first scan: parts to decode, metadata, frame, quality, where the scan starts."""
 
     parts: list[Part]
     start: int
@@ -59,6 +62,7 @@ class _Front:
     exif: bytes = b""
     xmp: bytes = b""
     icc: bytes = b""
+    quality: int | None = None
 
 
 def read_jpeg(data: bytes) -> Header:
@@ -97,6 +101,7 @@ def read_jpeg(data: bytes) -> Header:
         exif=front.exif,
         xmp=front.xmp,
         icc=front.icc,
+        quality=front.quality,
         missing=_missing_coefficients(scans, frame),
         has_end=data.rfind(END, start) > 0,
         filled=(lambda: _filled_rows(open_whole(), open_without_end())) if single else None,
@@ -113,6 +118,8 @@ def _read_front(data: bytes) -> _Front:
         content = data[body:end]
         if marker in _SIZES:
             front.frame = _read_frame(marker, content)
+        elif marker == _TABLES:
+            front.quality = _quality(content) if front.quality is None else front.quality
         elif marker == 0xE1 and content.startswith(_EXIF):
             front.exif = joined(front.exif, content[6:] if front.exif else content)
         elif marker == 0xE1 and content.startswith(_XMP):
@@ -149,6 +156,19 @@ def _read_frame(marker: int, content: bytes) -> _Frame:
         raise ValueError("its components are not described")
     full = max(across for across, _ in factors.values()) * max(down for _, down in factors.values())
     return _Frame(marker, (width, height), {number: a * d for number, (a, d) in factors.items()}, full)
+
+
+def _quality(tables: bytes) -> int | None:
+    """Return libjpeg's quality, 1 to 100, whose table is as coarse as the first, which is that of the luma.
+
+    The inverse of libjpeg's `jpeg_quality_scaling`.
+    """
+    width = 2 if tables[:1] >= b"\x10" else 1  # bytes of a number
+    numbers = [int.from_bytes(tables[at : at + width], "big") for at in range(1, 1 + _FIRST * width, width)]
+    if not all(numbers):  # none of a file that can be decoded
+        return None
+    percent = 100 * sum(numbers) / _FIRST_SUM
+    return max(1, min(100, round(100 - percent / 2 if percent < 100 else 5000 / percent)))
 
 
 @dataclass(frozen=True, slots=True)

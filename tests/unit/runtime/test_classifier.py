@@ -80,6 +80,18 @@ def test_verdicts_follow_the_operating_point(portrait: Path) -> None:
         assert answer.verdict is expected
 
 
+def test_another_operating_point_shares_the_model(classifier: Classifier, portrait: Path) -> None:
+    for point in classifier.manifest.operating_points:
+        other, opened = classifier.at(point), Classifier(device="cpu", operating_point=point)
+        assert other.predict(portrait) == opened.predict(portrait)
+        assert other.predict(portrait).explanation == opened.predict(portrait).explanation
+        assert other.operating_point == pickle.loads(pickle.dumps(other)).operating_point == point
+        assert other.manifest is classifier.manifest
+    assert classifier.operating_point == "balanced"
+    with pytest.raises(errors.UsageError, match="no_such_point"):
+        classifier.at("no_such_point")
+
+
 def test_bad_photos_become_results_in_order(classifier: Classifier, portrait: Path) -> None:
     answers = list(classifier.predict_many([portrait, "no.jpg", b"", portrait], batch_size=3))
     assert [type(answer) for answer in answers] == [Prediction, Failure, Failure, Prediction]

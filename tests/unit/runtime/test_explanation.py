@@ -121,3 +121,10 @@ def test_a_model_without_a_map_says_so_before_it_looks(tmp_path: Path) -> None:
 def test_a_promise_that_the_graph_does_not_keep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="evidence"):
         Classifier(red_model(tmp_path / "red.onnx", returned=False))
+
+
+def test_the_face_map_comes_along_where_the_model_has_one(classifier: Classifier, portrait: Path) -> None:
+    explanation = Classifier(device="cpu").explain(portrait)
+    assert explanation.faces is not None
+    assert explanation.faces.max() == explanation.prediction.face_probability
+    assert classifier.explain(portrait).faces is None
