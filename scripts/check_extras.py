@@ -1,4 +1,4 @@
-"""Install the wheel of the last commit with each extra alone, in a fresh environment, and run the first command that needs the extra.
+"""Install the last commit's wheel with each extra alone, in fresh environments; run the first command that needs it.
 
     python scripts/check_extras.py                  # all extras that are small
     python scripts/check_extras.py cpu evaluate     # some; also the large ones: gpu, openvino, export, train
