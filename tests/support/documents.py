@@ -21,7 +21,7 @@ _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]*) -->\n)?```(?P<language>[^\n]*)\n(?P<source>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-_SNIPPET = re.compile(r'^--8<-- "(.*)"$', re.MULTILINE)
+_SNIPPET = re.compile(r"^--8<--\n(.*)\n--8<--$", re.MULTILINE)
 
 # Why a block may stay unrun, and what one of its lines must show of that.
 REASONS = {
@@ -56,5 +56,8 @@ def blocks(document: Path) -> Iterator[Block]:
 
 
 def with_snippets(source: str) -> str:
-    """Put the files in that lines `--8<-- "FILE"` name, as pymdownx.snippets does on the site."""
+    """Put the files in that stand between two lines `--8<--`, as pymdownx.snippets does on the site.
+
+    Its form of one line would be an expression of Python, which ruff formats.
+    """
     return _SNIPPET.sub(lambda line: (ROOT / line[1]).read_text(encoding="utf-8").rstrip("\n"), source)
