@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from unittest import SkipTest
 
+import certifi
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
@@ -31,6 +32,8 @@ from tests.support import paint
 from tests.support.documents import ROOT, RUN, WRITTEN, blocks, with_snippets
 
 PAGES = [page for page in WRITTEN if any(block.language in RUN and block.reason is None for block in blocks(page))]
+# Packages that exclude others of the tests: these pages run in an environment of their own.
+NEEDS = {"docs/demo.md": "gradio"}
 OF_THE_CHECKOUT = ("examples", "models", "scripts")  # folders that blocks name and only read
 
 
@@ -74,14 +77,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, portrait: Path) -> Path:
     for label in ("real", "ai"):
         folder.joinpath("photos", label).mkdir(parents=True)
     with Image.open(portrait) as picture:
-        for name in ("avatar.jpg", "a.jpg"):
+        for name in ("avatar.jpg", "a.jpg", "photo.jpg"):
             shutil.copy(portrait, folder / name)
         ImageOps.mirror(picture).save(folder / "b.jpg")
         for number in range(12):
             brighter = ImageEnhance.Brightness(picture).enhance(0.7 + 0.05 * number)
             brighter.resize((256, 300)).save(folder / f"photos/real/{number}.jpg", quality=80 + number)
             paint(rng, 256, 300, ai=True).save(folder / f"photos/ai/{number}.jpg", quality=80 + number)
-    shutil.copytree(folder / "photos", folder / "other-photos")
+    for name in ("other-photos", "more"):
+        shutil.copytree(folder / "photos", folder / name)
+    shutil.copy(certifi.where(), folder / "anchors.pem")  # certificates, as a list of signers has them
     shutil.copy(ROOT / "models/aiface-lite0.onnx", folder / "mine.onnx")
     return folder
 
@@ -106,6 +111,8 @@ def place(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_the_blocks_run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if (package := NEEDS.get(page.relative_to(ROOT).as_posix())) is not None:
+        pytest.importorskip(package, reason=f"{package} is not installed: run this in the environment of the page")
     document = Document.parse(str(page), *PARSERS)
     document.namespace["__name__"] = page.stem  # so that a program which a block shows is imported, not started
     missing = []
