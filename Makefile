@@ -6,13 +6,15 @@
 # make fuzz                         1,000,000 mutated photos, manifests and model files; goes on where it was cut off
 # make wheel                        the wheel of the last commit, built twice and compared to the byte, in dist/
 # make reliability                  all figures of docs/reliability.md and docs/photos.md: soak, fuzz, wheel, audit and more, hours
+# make docs                        the site of all documents, in site/, without a warning and without the network
+# make extras                       the wheel with each light extra alone, in fresh environments: its first command
 # make audit                        its SBOM, licences and known vulnerabilities (pip-audit asks PyPI for them), in dist/
 # Each sets itself up in a virtual environment of its own under .venv/.
 PYTHON ?= python3
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 
-.PHONY: run check lint test model soak fuzz wheel audit reliability clean
+.PHONY: run check lint test model soak fuzz wheel audit reliability docs extras clean
 .DELETE_ON_ERROR:
 
 run: .venv/run/.ready
@@ -51,6 +53,13 @@ fuzz: .venv/test/.ready
 wheel: .venv/test/.ready
 	.venv/test/bin/python scripts/reproducible_wheel.py dist
 
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: .venv/test/.ready
+	.venv/test/bin/mkdocs build --strict
+
+extras: .venv/test/.ready
+	.venv/test/bin/python scripts/check_extras.py
+
 audit: .venv/run/.ready
 	$(PYTHON) -m venv .venv/audit
 	.venv/audit/bin/python $(PIP_INSTALL) cyclonedx-bom pip-audit pip-licenses
@@ -78,7 +87,7 @@ reliability: soak fuzz wheel
 .venv/test/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime evaluation export training models -type d -not -name __pycache__)
 	$(PYTHON) -m venv .venv/test
 	.venv/test/bin/python $(PIP_INSTALL) $(TORCH)
-	.venv/test/bin/python $(PIP_INSTALL) --config-settings editable_mode=strict --editable ".[cpu,export,train,test,examples]"
+	.venv/test/bin/python $(PIP_INSTALL) --config-settings editable_mode=strict --editable ".[cpu,export,train,test,examples,docs]"
 	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/timm timm==1.0.31 torchvision==0.29.2
 	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/openvino onnxruntime-openvino==1.24.1
 	@touch $@
@@ -97,4 +106,4 @@ reliability: soak fuzz wheel
 	@touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -70,3 +71,5 @@ def check_arguments(
         raise UsageError(f"limits {limits!r}: must be a Limits, Limits(pixels=50_000_000) for instance")
     if not isinstance(isolate, bool):
         raise UsageError(f"isolate {isolate!r}: must be True or False")
+    if isolate and getattr(sys, "frozen", False):  # its sys.executable is the program itself, which would start itself
+        raise UsageError("isolate True: a frozen program has no Python to start; use isolate=False")

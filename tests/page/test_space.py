@@ -26,7 +26,7 @@ def test_its_requirements_are_the_extras_and_its_gradio_the_tested_one() -> None
     config = ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     extras = config["options.extras_require"]
-    wanted = config["options"]["install_requires"], extras["cpu"], extras["demo"]
+    wanted = config["options"]["install_requires"], extras["cpu"], extras["demo"], extras["c2pa"]
     assert lines((ROOT / "space" / "requirements.txt").read_text()) == set().union(*map(lines, wanted))
     front_matter = dict(re.findall(r"^(\w+): (.*)$", (ROOT / "space" / "README.md").read_text(encoding="utf-8"), re.M))
     assert front_matter["sdk"] == "gradio"

@@ -22,8 +22,13 @@ def test_its_python_answers(
     Path("b.jpg").write_bytes(b"no photo")
     exec(compile(block, "README.md", "exec"), {})
     answer, record, failure = capsys.readouterr().out.splitlines()
-    verdict, p_ai, scores = answer.split(" ", 2)
-    assert verdict == "real"
-    assert literal_eval(scores)["ai"] == pytest.approx(float(p_ai))
+    verdict, p_ai, warnings = answer.split(" ", 2)
+    assert (verdict, warnings) == ("real", "()")
     assert literal_eval(record)["p_ai"] == pytest.approx(float(p_ai), abs=1e-6)
     assert (literal_eval(failure)["input"], literal_eval(failure)["verdict"]) == ("b.jpg", None)
+
+
+def test_it_is_one_screen() -> None:
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 140

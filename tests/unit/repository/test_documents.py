@@ -1,4 +1,7 @@
-"""Every command of the documents is one that the real command line takes, and every link leads to a file."""
+"""Every command of the documents is one that the real command line takes, and every link leads to a file and a heading.
+
+Blocks of code are run by tests/integration/documents/; what is not run, is counted here.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,17 @@ import argparse
 import importlib
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
-    *sorted(path for folder in ("docs", "examples") for path in (ROOT / folder).glob("*.md")),
-]
+from tests.support.documents import GENERATED, REASONS, ROOT, RUN, SHOWN, WRITTEN, Block, blocks
+
+DOCUMENTS = [path for path in WRITTEN if path.name != "CHANGELOG.md"]  # which tells of commands that are gone
 ELLIPSIS = ("…", "...")  # an outline of a command, not one to type
 
 
@@ -35,15 +38,11 @@ def only_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
 
 
-def blocks(document: Path, language: str) -> list[str]:
-    """Return the fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-
-
 def command_lines(document: Path) -> Iterator[str]:
     """Yield what a reader may type: the lines of `sh` blocks, and code in the text that has options."""
-    for block in blocks(document, "sh"):
-        yield from filter(None, block.replace("\\\n", " ").splitlines())
+    for block in blocks(document):
+        if block.language == "sh":
+            yield from filter(None, block.source.replace("\\\n", " ").splitlines())
     text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     inline = (" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text))
     yield from (code for code in inline if re.match(r"(aiface|pip|make|python)\b.* -", code))
@@ -53,8 +52,8 @@ def commands(document: Path) -> list[list[str]]:
     """Return the words of every simple command, without the environment that is set before it."""
     word_lists = []
     for line in command_lines(document):
-        for part in re.split(r" && | ; ", line):
-            words = shlex.split(part, comments=True)
+        for part in re.split(r" && | \|\| | \| | ; ", line):
+            words = shlex.split(re.sub(r" [<>] \S+", "", part), comments=True)
             while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
                 words = words[1:]
             if words and not any(mark in word for word in words for mark in ELLIPSIS):
@@ -118,16 +117,108 @@ def test_the_script_or_module_exists(words: list[str]) -> None:
     if words[1] == "-m" and words[2] != "venv":
         module = ROOT / words[2].replace(".", "/")
         assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file()
-    elif words[1] != "-m":
+    elif words[1] not in ("-m", "app.py"):  # the latter is written by the block that runs it
         assert (ROOT / words[1]).is_file()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_python_compiles_and_links_lead_somewhere(document: Path) -> None:
-    for block in blocks(document, "python"):
-        compile(block, document.name, "exec")
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8"))
-    assert [link for link in links if not (document.parent / link).exists()] == []
+PAGES = [*WRITTEN, *GENERATED]
+NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
+
+
+@pytest.mark.parametrize("document", PAGES, ids=NAMES)
+def test_links_lead_to_a_file_and_a_heading(document: Path) -> None:
+    lost = []
+    for link in links(document):
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            lost.append(link)
+    assert lost == []
+
+
+@pytest.mark.parametrize("document", PAGES, ids=NAMES)
+def test_addresses_are_well_formed(document: Path) -> None:
+    """Their form alone: no test asks the network."""
+    found = re.findall(r"\]\((https?:[^)]*)\)", document.read_text(encoding="utf-8"))
+    assert [
+        url for url in found if not re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?", urlsplit(url).netloc) or " " in url
+    ] == []
+
+
+def links(document: Path) -> list[str]:
+    """Return the links of a document, but for addresses."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"\]\((?!https?:|mailto:)([^)]+)\)", text)
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as MkDocs and GitHub make them of plain ones."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip()) for heading in headings}
+
+
+@pytest.mark.parametrize("document", PAGES, ids=NAMES)
+def test_every_fence_says_its_language(document: Path) -> None:
+    """One that is neither run nor only shown would be a block that no test sees."""
+    assert {block.language for block in blocks(document)} <= {*RUN, *SHOWN}
+    fences = re.findall(r"^[\s>-]*(?:```|~~~)", document.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(fences) == 2 * len([*blocks(document)]), "a fence is indented, or has no end"
+
+
+NOT_RUN = Counter(
+    {
+        ("CONTRIBUTING.md", "installs packages"): 2,
+        ("README.md", "installs packages"): 1,
+        ("docs/benchmarks.md", "needs another machine"): 1,
+        ("docs/benchmarks.md", "needs the photos beside the project"): 1,
+        ("docs/commands.md", "installs packages"): 1,
+        ("docs/demo.md", "installs packages"): 1,
+        ("docs/demo.md", "runs until it is stopped"): 1,
+        ("docs/embed.md", "installs packages"): 2,
+        ("docs/evaluation.md", "installs packages"): 1,
+        ("docs/evaluation.md", "needs the photos beside the project"): 3,
+        ("docs/experiments.md", "needs the photos beside the project"): 4,
+        ("docs/experiments.md", "takes hours"): 1,
+        ("docs/large.md", "installs packages"): 1,
+        ("docs/large.md", "needs the model hub"): 2,
+        ("docs/large.md", "takes hours"): 1,
+        ("docs/provenance.md", "installs packages"): 1,
+        ("docs/quickstart.md", "installs packages"): 1,
+        ("docs/training.md", "takes hours"): 1,
+        ("docs/troubleshooting.md", "installs packages"): 2,
+        ("docs/your-model.md", "installs packages"): 1,
+        ("docs/your-model.md", "needs the model hub"): 1,
+    }
+)
+"""Number of blocks that are not run, by document and reason; before one is added, see whether it can be run."""
+
+
+def test_what_is_not_run_is_counted() -> None:
+    unrun = Counter(
+        (document.relative_to(ROOT).as_posix(), block.reason)
+        for document in WRITTEN
+        for block in unrun_blocks(document)
+    )
+    assert unrun == NOT_RUN
+
+
+@pytest.mark.parametrize("document", WRITTEN, ids=NAMES[: len(WRITTEN)])
+def test_a_block_that_is_not_run_shows_why(document: Path) -> None:
+    for block in unrun_blocks(document):
+        assert block.reason in REASONS
+        assert block.language == "sh", "Python is always run"
+        assert re.search(REASONS[block.reason], block.source, re.MULTILINE), block.source
+
+
+def unrun_blocks(document: Path) -> list[Block]:
+    return [block for block in blocks(document) if block.reason is not None]
+
+
+def test_comments_that_hide_a_block_are_all_read() -> None:
+    """A comment that is misspelt, or away from its fence, would hide nothing and be believed."""
+    for document in WRITTEN:
+        text = document.read_text(encoding="utf-8")
+        assert len(re.findall(r"^\s*<!--+\s*not", text, re.MULTILINE)) == len(unrun_blocks(document)), document.name
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)

@@ -173,3 +173,9 @@ def test_the_command_takes_it(portrait: Path, capsys: pytest.CaptureFixture[str]
     assert main(["predict", "--isolate", "--device", "cpu", str(portrait)]) == 0
     assert capsys.readouterr().out.startswith(f"{portrait}: ")
     assert not helpers()
+
+
+def test_a_frozen_program_does_not_start_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)  # as PyInstaller sets it
+    with pytest.raises(errors.UsageError, match="isolate=False"):
+        Classifier(isolate=True)
