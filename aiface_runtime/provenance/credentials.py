@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from ..errors import UsageError
@@ -71,7 +70,9 @@ def read_credentials(
     if (reason := _cost(data)) is not None:
         return _not_checked(reason), []
     try:
-        verify_bytes = import_module("encypher_c2pa").verify_bytes
+        import encypher_c2pa
+
+        verify_bytes = encypher_c2pa.verify_bytes
     except (ImportError, AttributeError):
         return _not_checked(f"the file has some, and what checks them is not installed: {_INSTALL}"), []
     return _checked(verify_bytes, data, media_type, trust)

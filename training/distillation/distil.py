@@ -31,7 +31,7 @@ def distil(folder: Path, recipe: StudentRecipe, *, teacher: Path, init: Path, ou
         folder: Folder of views, of which the teacher's head was made.
         recipe: The numbers of the run.
         teacher: The teacher's checkpoint folder.
-        init: What the student starts from, as `open_start` takes it.
+        init: Weights that the student starts from, as `open_start` takes them.
         output: Folder of the checkpoint, and of the run's state until it ends.
         command: Command line that the user typed, for the record.
 

@@ -24,8 +24,8 @@ class Start:
 
     Attributes:
         network: The network.
-        processor: What feeds it.
-        classifier: Its classifier.
+        processor: Processor of its input.
+        classifier: Last layer of it.
         cells: Gives float32 `[N, channels, h, w]` of what the network takes, float32 `[N, 3, H, W]`.
     """
 
