@@ -20,6 +20,8 @@ from .observe import Observations, observe
 _DOUBLED = 2.0  # ratio from which on a reason is offered
 _RESAMPLES, _SEED = 2000, 0
 _TAILS = (0.025, 0.975)
+_MIN_PHOTOS = 30  # of fewer, one more error is a large share
+_COLOURS = ("grey", "warm colours", "darkened to 0.15", "contrast 0.35 around grey")
 _Mask = NDArray[np.bool_]
 
 
@@ -64,7 +66,6 @@ _TRIED = (
     _Tried("screenshot_like", "a screenshot", lambda seen, _: np.char.startswith(seen.change, "screenshot")),
     _Tried("unusual_colours", "grey, warm, dark or of little contrast", lambda seen, _: np.isin(seen.change, _COLOURS)),
 )
-_COLOURS = ("grey", "warm colours", "darkened to 0.15", "contrast 0.35 around grey")
 
 
 def measure_reasons(
@@ -124,9 +125,9 @@ def _candidates(tried: _Tried, seen: Observations) -> list[Candidate]:
 
 
 def _is_doubled(errors: ErrorRatio) -> bool:
-    return (
-        errors.ratio is not None and errors.ratio >= _DOUBLED and errors.interval is not None and errors.interval[0] > 1
-    )
+    if errors.n < _MIN_PHOTOS or errors.ratio is None or errors.interval is None:
+        return False
+    return errors.ratio >= _DOUBLED and errors.interval[0] > 1
 
 
 def _errors(seen: Observations, holds: _Mask) -> dict[str, ErrorRatio]:
