@@ -269,9 +269,17 @@ class Classifier:
         warnings = face_warnings + findings.warnings
         is_blind = PhotoWarning.NO_FACE in warnings or findings.missing > MAX_MISSING
         verdict = Verdict.UNCERTAIN if is_blind else self._verdict(p_ai)
-        fallback, basis = engine.fallback, self._basis
         return Prediction(
-            name, verdict, p_ai, scores, manifest.id, engine.device, fallback, face_probability, warnings, basis
+            name,
+            verdict,
+            p_ai,
+            scores,
+            manifest.id,
+            engine.device,
+            engine.fallback,
+            face_probability,
+            warnings,
+            basis=self._basis,
         )
 
     def _verdict(self, p_ai: float) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from .reasons import Basis, sentence
 
@@ -66,6 +66,7 @@ class Record(TypedDict):
     device: str
     fallback: str | None
     error: ErrorRecord | None
+    explanation: NotRequired[str | None]  # where it is asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from .program import complain, printable
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..prediction import Failure, Prediction
+    from ..prediction import Failure, Prediction, Record
 
     Answer: TypeAlias = Prediction | Failure
 
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", metavar="FILE|FOLDER", help="photos, folders (recursively), - for stdin")
     add_format_argument(parser, ANSWER_FORMATS)
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="photos a run (default: 16)")
+    parser.add_argument("--why", action="store_true", help="say in a sentence why each verdict is what it is")
     add_decoding_arguments(parser)
     add_model_arguments(parser)
 
@@ -54,29 +55,30 @@ def run(args: argparse.Namespace) -> int:
     with open_classifier(args) as classifier:
         answers = classifier.predict_many(inputs, batch_size=args.batch_size)
         with Progress(answers, len(inputs)) as shown:
-            return int(_WRITERS[args.format](shown, sys.stdout))
+            return int(_WRITERS[args.format](shown, sys.stdout, args.why))
 
 
-def _write_text(answers: Iterator[Answer], out: TextIO) -> bool:
+def _write_text(answers: Iterator[Answer], out: TextIO, why: bool) -> bool:
     failed = False
     for answer in answers:
         if answer.error is None:
-            print(text_of(answer), file=out, flush=True)
+            because = f"\n  {printable(answer.explanation)}" if why else ""
+            print(f"{text_of(answer)}{because}", file=out, flush=True)
         else:
             failed = True
             complain("aiface", answer.error)
     return failed
 
 
-def _write_jsonl(answers: Iterator[Answer], out: TextIO) -> bool:
+def _write_jsonl(answers: Iterator[Answer], out: TextIO, why: bool) -> bool:
     failed = False
     for answer in answers:
         failed |= answer.error is not None
-        print(json.dumps(answer.to_record()), file=out, flush=True)
+        print(json.dumps(_record(answer, why)), file=out, flush=True)
     return failed
 
 
-def _write_json(answers: Iterator[Answer], out: TextIO) -> bool:
+def _write_json(answers: Iterator[Answer], out: TextIO, why: bool) -> bool:
     """Write one array as it grows: a run over a large folder holds no list, and what is cut short is an array."""
     failed = False
     separator = "\n"
@@ -84,17 +86,17 @@ def _write_json(answers: Iterator[Answer], out: TextIO) -> bool:
     try:
         for answer in answers:
             failed |= answer.error is not None
-            print(f"{separator}  {json.dumps(answer.to_record())}", end="", file=out, flush=True)
+            print(f"{separator}  {json.dumps(_record(answer, why))}", end="", file=out, flush=True)
             separator = ",\n"
     finally:
         print("\n]", file=out)
     return failed
 
 
-def _write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
+def _write_csv(answers: Iterator[Answer], out: TextIO, why: bool) -> bool:
     failed = False
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(_COLUMNS)
+    table.writerow((*_COLUMNS, *(("explanation",) if why else ())))
     for answer in answers:
         record = answer.to_record()
         error = record["error"] or {"code": "", "message": ""}
@@ -102,9 +104,21 @@ def _write_csv(answers: Iterator[Answer], out: TextIO) -> bool:
         scores = json.dumps(record["scores"]) if record["scores"] else ""
         row = (_cell(record["input"]), record["verdict"], record["p_ai"], scores, record["model"], record["device"])
         faces = (record["face_probability"], " ".join(record["warnings"]))
-        table.writerow((*row, error["code"], _cell(error["message"]), *faces))
+        because = (_cell(_explanation(answer) or ""),) if why else ()
+        table.writerow((*row, error["code"], _cell(error["message"]), *faces, *because))
         out.flush()
     return failed
+
+
+def _record(answer: Answer, why: bool) -> Record:
+    record = answer.to_record()
+    if why:
+        record["explanation"] = _explanation(answer)
+    return record
+
+
+def _explanation(answer: Answer) -> str | None:
+    return answer.explanation if answer.error is None else None
 
 
 def _cell(text: str) -> str:
@@ -114,7 +128,7 @@ def _cell(text: str) -> str:
 
 
 # Each writes every answer and returns whether any of them is a failure.
-_WRITERS: dict[str, Callable[[Iterator[Answer], TextIO], bool]] = {
+_WRITERS: dict[str, Callable[[Iterator[Answer], TextIO, bool], bool]] = {
     "text": _write_text,
     "json": _write_json,
     "jsonl": _write_jsonl,
