@@ -124,6 +124,15 @@ class Prediction:
             "error": None,
         }
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from .notebook import answer_html  # not for an answer alone: start-up counts
+
+        details = [*self.warnings, self.model, self.device]
+        return answer_html(
+            self.input, self.verdict, self.p_ai, explanation=self.explanation, details=details, basis=self.basis
+        )
+
     def __repr__(self) -> str:
         return f"Prediction({self.input!r}: {self.verdict.value}, p_ai={self.p_ai:.3f})"
 
