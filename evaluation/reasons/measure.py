@@ -15,27 +15,43 @@ from ..dataset import Sample
 from ..names import CONDITION_NAMES, DEFAULT
 from ..records.reasons import Candidate, ErrorRatio, ReasonReport
 from ..types import Progress
+from .changes import FACTORS
 from .observe import Observations, observe
 
 _DOUBLED = 2.0  # ratio from which on a reason is offered
 _RESAMPLES, _SEED = 2000, 0
 _TAILS = (0.025, 0.975)
 _MIN_PHOTOS = 30  # of fewer, one more error is a large share
-_COLOURS = ("grey", "warm colours", "darkened to 0.15", "contrast 0.35 around grey")
+_FAR, _SMALL = tuple(f"{factor} times" for factor in FACTORS), ("longer side",)
 _Mask = NDArray[np.bool_]
 
 
 class _Tried(NamedTuple):
-    """A reason, when it holds in words and for the answers, and its limits from the mildest to the strictest."""
+    """A reason.
+
+    Attributes:
+        reason: Name of the reason.
+        text: Text that says when it holds, in which the limit is put.
+        holds: Function from the answers and a limit to those for which it holds.
+        changes: Beginnings of the names of the changes that were made for it; photos that were changed for something
+            else count nowhere, as that may be what made them errors.
+        limits: Limits that are tried, from the mildest to the strictest.
+    """
 
     reason: str
     text: str
     holds: Callable[[Observations, float], _Mask]
+    changes: tuple[str, ...] = ()
     limits: tuple[float | None, ...] = (None,)
 
 
-def _warned(reason: Reason, text: str) -> _Tried:
-    return _Tried(reason, text, lambda seen, _: seen.warned(reason))
+def _warned(reason: Reason, text: str, *changes: str) -> _Tried:
+    return _Tried(reason, text, lambda seen, _: seen.warned(reason), changes)
+
+
+def _changed(reason: str, text: str, *changes: str) -> _Tried:
+    """Take all photos that were changed for it, where nothing here can tell them."""
+    return _Tried(reason, text, lambda seen, _: seen.change != "", changes)
 
 
 _TRIED = (
@@ -43,28 +59,31 @@ _TRIED = (
         Reason.NEAR_THRESHOLD,
         "P(AI) is at most {:g} logits beyond a threshold",
         lambda seen, limit: seen.distance <= limit,
-        (0.5, 0.25),
+        limits=(0.5, 0.25),
     ),
     _Tried(
         Reason.STRONG_COMPRESSION,
         "a JPEG of quality {:g} or less",
         lambda seen, limit: seen.quality <= limit,
+        ("JPEG",),
         (20, 12, 8, 5),
     ),
     _Tried(
         Reason.WASHED_OUT,
-        "a twentieth of the pixels, the darkest, has a luma of {:g} or more",
+        "95 % of the pixels have a luma of {:g} or more",
         lambda seen, limit: seen.black >= limit,
+        ("washed out",),
         (100, 130, 160, 190),
     ),
-    _warned(Reason.NO_FACE, "no face in what the model sees"),
-    _warned(Reason.SMALL_FACE, "the largest face is small"),
-    _warned(Reason.TINY, "the shorter side has fewer than 64 pixels"),
-    _warned(Reason.UPSCALED, "the photo is smaller than the model's input"),
+    _warned(Reason.NO_FACE, "no face in what the model sees", *_FAR),
+    _warned(Reason.SMALL_FACE, "the largest face is small", *_FAR),
+    _warned(Reason.TINY, "the shorter side has fewer than 64 pixels", *_SMALL),
+    _warned(Reason.UPSCALED, "the photo is smaller than the model's input", *_SMALL),
     _warned(Reason.SEVERAL_FACES, "more than one face"),
-    _warned(Reason.TRUNCATED, "some of the picture's data are missing"),
-    _Tried("screenshot_like", "a screenshot", lambda seen, _: np.char.startswith(seen.change, "screenshot")),
-    _Tried("unusual_colours", "grey, warm, dark or of little contrast", lambda seen, _: np.isin(seen.change, _COLOURS)),
+    _warned(Reason.TRUNCATED, "some of the picture's data are missing", "cut off"),
+    _changed("screenshot_like", "a screenshot", "screenshot"),
+    _changed("unusual_colours", "grey, warm, dark or of little contrast", "grey", "warm", "darkened", "contrast"),
+    _changed("turned", "turned by a quarter or half, and no EXIF says so", "turned", "upside"),
 )
 
 
@@ -102,7 +121,8 @@ def measure_reasons(
 
 def _candidates(tried: _Tried, seen: Observations) -> list[Candidate]:
     """Try the limits of a reason; the mildest is offered at which errors double, also without what is stricter."""
-    masks = [tried.holds(seen, limit if limit is not None else np.nan) for limit in tried.limits]
+    counts = np.array([not change or change.startswith(tried.changes) for change in seen.change.tolist()])
+    masks = [tried.holds(seen, np.nan if limit is None else limit) & counts for limit in tried.limits]
     edges = [mask & ~stricter for mask, stricter in pairwise([*masks, np.zeros(len(seen.sample), dtype=bool)])]
     made, found = [], False
     for limit, mask, edge in zip(tried.limits, masks, edges, strict=True):

@@ -11,11 +11,14 @@ from PIL import Image
 
 from aiface_evaluation.cli import main
 from aiface_evaluation.reasons.changes import changes
+from aiface_evaluation.reasons.page import reason_page, reason_table
+from aiface_evaluation.reasons.write import manifest_reasons
 from aiface_evaluation.records.reasons import ReasonReport
 from aiface_runtime import Classifier
 from aiface_runtime.manifest import Manifest
 from tests.support import red_model
 
+ROOT = Path(__file__).resolve().parents[3]
 N = 24  # photos of each label
 
 
@@ -134,3 +137,16 @@ def test_what_cannot_be_done_is_one_line(
     captured = capsys.readouterr()
     assert (captured.out, len(captured.err.splitlines())) == ("", 1)
     assert expected[1] in captured.err
+
+
+def test_documents_and_bundled_model_say_what_was_measured() -> None:
+    """Made again by the command in docs/reasons.md, and `python -m aiface_export.rewrite models/aiface-lite0.onnx`."""
+    measured = ReasonReport.from_json(json.loads((ROOT / "docs/model/reasons.json").read_text(encoding="utf-8")))
+    assert (ROOT / "docs/model/reasons.md").read_text(encoding="utf-8") == reason_page(measured)
+    table = reason_table(tuple(measured.rules.values()))
+    text = (ROOT / "docs/reasons.md").read_text(encoding="utf-8")
+    assert f"<!-- offered -->\n{table}\n<!-- end of offered -->" in text
+    assert all(f"- **{reason}**" in text for reason in measured.rules)
+    bundled = manifest(ROOT / "models/aiface-lite0.onnx")
+    assert bundled.document["reasons"] == manifest_reasons(measured)
+    assert bundled.id == measured.model
