@@ -33,7 +33,7 @@ def red_model(
         returned: Whether the graph has it.
         faces: Size and thresholds of the face map, which is how green the cells are, for the manifest.
         returns_faces: Whether the graph has one.
-        reasons: What was measured to make its errors more frequent, for the manifest.
+        reasons: Rules that were measured for it, for the manifest.
     """
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: no model can be built to explain")
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
