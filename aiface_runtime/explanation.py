@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from .errors import UsageError
+from .notebook import picture_html
 from .prediction import Record
 
 if TYPE_CHECKING:
@@ -87,6 +88,12 @@ class Explanation:
         seen = np.asarray(picture.crop((left, top, right, bottom)))
         picture.paste(Image.fromarray(_tint(seen, self.evidence, alpha)), (left, top))
         return picture
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the answer, and the overlay scaled down."""
+        picture = picture_html(self.overlay(), "The photo in grey: what counts towards AI is orange, towards real blue")
+        note = "<small>orange counts towards AI, blue towards real</small>"
+        return f'{self.prediction._repr_html_()}<div style="margin-top:.5em">{picture}<br>{note}</div>'
 
     def to_record(self) -> ExplanationRecord:
         """Return the prediction's record with `evidence`, `bias` and `region`, which JSON takes."""

@@ -69,6 +69,7 @@ class Record(TypedDict):
     device: str
     fallback: str | None
     error: ErrorRecord | None
+    explanation: NotRequired[str | None]  # these two where they are asked for
     provenance: NotRequired[ProvenanceRecord | None]
 
 
@@ -131,6 +132,15 @@ class Prediction:
         if self.provenance is not None:
             record["provenance"] = self.provenance.to_record()
         return record
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from .notebook import answer_html  # not for an answer alone: start-up counts
+
+        details = [*self.warnings, self.model, self.device]
+        return answer_html(
+            self.input, self.verdict, self.p_ai, explanation=self.explanation, details=details, basis=self.basis
+        )
 
     def __repr__(self) -> str:
         return f"Prediction({self.input!r}: {self.verdict.value}, p_ai={self.p_ai:.3f})"

@@ -23,6 +23,7 @@ from .errors import ExportError
 INDEX = "index.json"
 _OLD_KEYS = {"ece_after_by_tier": "ece_after_by_condition"}  # of files made before the word was changed
 _LISTED = {"in_float": "nodes in float", "in_int8": "nodes in 8 bits"}  # of a precision, too many to show
+_ERRORS = {"verdicts": "wrong verdicts", "sides": "P(AI) on the wrong side of 0.5"}  # of the rules
 _AS_RECORDED = "Commands and settings in the words of the release that the file was made with."
 
 
@@ -124,6 +125,8 @@ def card(manifest: Manifest, size: int) -> str:
     if document["training"]:
         parts += ["## How it was made", *_training(document)]
     parts += ["## Operating points", _points(read_points(document["operating_points"], manifest.id))]
+    if reasons := document.get("reasons"):
+        parts += ["## What makes errors more frequent", *_reasons(reasons)]
     if evaluation := document["evaluation"]:
         parts += ["## Metrics", markdown(Evaluation.from_json(evaluation, manifest.id), level=3)]
     if parity := document.get("parity"):
@@ -220,6 +223,22 @@ def _points(points: Mapping[str, FittedPoint]) -> str:
             for condition, rates in point.measured.items()
         ] or [(*thresholds, None, None, None, None)]
     return table(("point", "real below", "AI from", "fitted on", "real called AI", "AI called AI", "uncertain"), rows)
+
+
+def _reasons(reasons: Mapping[str, Any]) -> list[str]:
+    """Give the rules that `Prediction.explanation` quotes, each with the share of errors that it was measured by."""
+    rows = [
+        (name, rule["holds"], _ERRORS[rule["errors"]], rule["photos"], rule["rate"], rule["otherwise"], _ratio(rule))
+        for name, rule in sorted(reasons["rules"].items(), key=lambda item: -item[1]["ratio"])
+    ]
+    text = f"Rules that `Prediction.explanation` quotes, at {reasons['operating_point']}: {reasons['measured_on']}."
+    columns = ("reason", "holds where", "errors", "photos", "share of errors", "where it does not hold", "ratio")
+    return [text, f"```sh\n{reasons['command']}\n```", table(columns, rows)]
+
+
+def _ratio(rule: Mapping[str, Any]) -> str:
+    low, high = rule["interval"]
+    return f"{rule['ratio']:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def main(files: Sequence[str]) -> None:

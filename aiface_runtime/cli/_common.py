@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..devices import DEVICES
 from ..limits import Limits
+from ..table import Extras
 from ..text import printable
 
 if TYPE_CHECKING:
@@ -64,6 +65,17 @@ def _limit(text: str) -> tuple[str, int | float]:
             f"{text!r} is not NAME=N with a number above 0; NAME is one of {known}"
         ) from None
     return name, value
+
+
+def add_extra_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command that answers for photos may be asked besides."""
+    parser.add_argument("--why", action="store_true", help="say in a sentence why each verdict is what it is")
+    parser.add_argument("--provenance", action="store_true", help="say what the files themselves say, too")
+
+
+def extras_of(args: argparse.Namespace) -> Extras:
+    """Return what the arguments of `add_extra_arguments` ask for."""
+    return Extras(why=args.why, provenance=args.provenance)
 
 
 def limits_of(args: argparse.Namespace) -> Limits:

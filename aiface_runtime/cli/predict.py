@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from ..folders import Unreadable
-from ..table import columns, row_of
+from ..table import Extras
+from ..text import printable
 from ._common import (
     ANSWER_FORMATS,
     add_decoding_arguments,
+    add_extra_arguments,
     add_format_argument,
     add_model_arguments,
+    extras_of,
     open_classifier,
     text_of,
 )
@@ -24,7 +27,7 @@ from .program import complain
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..prediction import Failure, Prediction, Record
+    from ..prediction import Failure, Prediction
 
     Answer: TypeAlias = Prediction | Failure
 
@@ -37,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", metavar="FILE|FOLDER", help="photos, folders (recursively), - for stdin")
     add_format_argument(parser, ANSWER_FORMATS)
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="photos a run (default: 16)")
-    parser.add_argument("--provenance", action="store_true", help="say what the files themselves say, too")
+    add_extra_arguments(parser)
     add_decoding_arguments(parser)
     add_model_arguments(parser)
 
@@ -50,29 +53,30 @@ def run(args: argparse.Namespace) -> int:
     with open_classifier(args) as classifier:
         answers = classifier.predict_many(inputs, batch_size=args.batch_size, provenance=args.provenance)
         with Progress(answers, len(inputs)) as shown:
-            return int(_WRITERS[args.format](shown, sys.stdout, args.provenance))
+            return int(_WRITERS[args.format](shown, sys.stdout, extras_of(args)))
 
 
-def _write_text(answers: Iterator[Answer], out: TextIO, _: bool) -> bool:
+def _write_text(answers: Iterator[Answer], out: TextIO, extras: Extras) -> bool:
     failed = False
     for answer in answers:
         if answer.error is None:
-            print(text_of(answer), file=out, flush=True)
+            because = f"\n  {printable(answer.explanation)}" if extras.why else ""
+            print(f"{text_of(answer)}{because}", file=out, flush=True)
         else:
             failed = True
             complain("aiface", answer.error)
     return failed
 
 
-def _write_jsonl(answers: Iterator[Answer], out: TextIO, has_provenance: bool) -> bool:
+def _write_jsonl(answers: Iterator[Answer], out: TextIO, extras: Extras) -> bool:
     failed = False
     for answer in answers:
         failed |= answer.error is not None
-        print(json.dumps(_record(answer, has_provenance)), file=out, flush=True)
+        print(json.dumps(extras.record_of(answer)), file=out, flush=True)
     return failed
 
 
-def _write_json(answers: Iterator[Answer], out: TextIO, has_provenance: bool) -> bool:
+def _write_json(answers: Iterator[Answer], out: TextIO, extras: Extras) -> bool:
     """Write one array as it grows: a run over a large folder holds no list, and what is cut short is an array."""
     failed = False
     separator = "\n"
@@ -80,34 +84,26 @@ def _write_json(answers: Iterator[Answer], out: TextIO, has_provenance: bool) ->
     try:
         for answer in answers:
             failed |= answer.error is not None
-            print(f"{separator}  {json.dumps(_record(answer, has_provenance))}", end="", file=out, flush=True)
+            print(f"{separator}  {json.dumps(extras.record_of(answer))}", end="", file=out, flush=True)
             separator = ",\n"
     finally:
         print("\n]", file=out)
     return failed
 
 
-def _write_csv(answers: Iterator[Answer], out: TextIO, has_provenance: bool) -> bool:
+def _write_csv(answers: Iterator[Answer], out: TextIO, extras: Extras) -> bool:
     failed = False
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(columns(provenance=has_provenance))
+    table.writerow(extras.columns)
     for answer in answers:
         failed |= answer.error is not None
-        table.writerow(row_of(_record(answer, has_provenance)))
+        table.writerow(extras.row_of(extras.record_of(answer)))
         out.flush()
     return failed
 
 
-def _record(answer: Answer, has_provenance: bool) -> Record:
-    """Return a record whose keys are the same for failures, of which no file says anything."""
-    record = answer.to_record()
-    if has_provenance:
-        record.setdefault("provenance", None)
-    return record
-
-
 # Each writes every answer and returns whether any of them is a failure.
-_WRITERS: dict[str, Callable[[Iterator[Answer], TextIO, bool], bool]] = {
+_WRITERS: dict[str, Callable[[Iterator[Answer], TextIO, Extras], bool]] = {
     "text": _write_text,
     "json": _write_json,
     "jsonl": _write_jsonl,

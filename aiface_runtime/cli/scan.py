@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ._common import add_decoding_arguments, add_model_arguments, open_classifier
+from ._common import (
+    add_decoding_arguments,
+    add_extra_arguments,
+    add_model_arguments,
+    extras_of,
+    open_classifier,
+)
 from .program import complain
 from .progress import ScanProgress
 
@@ -32,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report-photos", type=int, default=10_000, metavar="N", help="photos that it lists (default: 10000)"
     )
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="photos a run (default: 16)")
+    add_extra_arguments(parser)
     add_decoding_arguments(parser)
     add_model_arguments(parser)
 
@@ -48,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         report=args.report,
         report_photos=args.report_photos,
-        predict=_predict_options(args),
+        extras=extras_of(args),
     )
     check(args.inputs, args.output, options)  # before the model is opened
     try:
@@ -61,11 +68,6 @@ def run(args: argparse.Namespace) -> int:
         raise
     _tell(summary)
     return 1 if summary.failures else 0
-
-
-def _predict_options(_: argparse.Namespace) -> dict[str, Any]:
-    """Return what the arguments ask of `Classifier.predict_many` besides."""
-    return {}
 
 
 def _tell(summary: ScanSummary) -> None:

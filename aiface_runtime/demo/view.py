@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..table import columns, row_of
+from ..table import COLUMNS, row_of
 from ..text import printable
 from .pictures import data_url, face_overlay, photo_url, picture_url
 from .rates import measured_rates
@@ -75,7 +75,7 @@ def csv_url(answers: Sequence[Prediction | Failure]) -> str:
     """Return the table of `aiface predict --format csv` as an address that holds it."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(columns())
+    writer.writerow(COLUMNS)
     writer.writerows(row_of(answer.to_record()) for answer in answers)
     return data_url(table.getvalue().encode(), "text/csv;charset=utf-8")
 

@@ -20,6 +20,7 @@ from .source_types import finding_of
 # Every manifest store starts with a JUMBF box of this type; the others carry or name one in PNG, GIF and ISOBMFF.
 _TRACES = (b"jumdc2pa", b"caBX", b"C2PA_GIF", bytes.fromhex("d8fec3d61b0e483c92975828877ec481"))
 _STORE, _COMPRESSED = _TRACES[0], b"jumdc2cm"
+_VERIFY = "verify_bytes"
 # A report takes up to some 25 times as much memory as the store that it is about.
 _MAX_STORE = 8 * 2**20
 _MAX_STORES = 16
@@ -72,7 +73,7 @@ def read_credentials(
     try:
         import encypher_c2pa
 
-        verify_bytes = encypher_c2pa.verify_bytes
+        verify_bytes: Any = getattr(encypher_c2pa, _VERIFY)  # not in its __all__
     except (ImportError, AttributeError):
         return _not_checked(f"the file has some, and what checks them is not installed: {_INSTALL}"), []
     return _checked(verify_bytes, data, media_type, trust)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..table import NO_EXTRAS, Extras
+
 
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
@@ -22,7 +24,7 @@ class ScanOptions:
         batch_size: Number of photos that are decoded, and then answered, together.
         report: Page to write at the end; None for none.
         report_photos: Number of photos that the page lists, the most suspicious ones.
-        predict: Further keyword arguments of `Classifier.predict_many`, which may add keys to the records.
+        extras: Sentences and provenance, where the records are to have them.
     """
 
     resume: bool = False
@@ -32,7 +34,7 @@ class ScanOptions:
     batch_size: int = 16
     report: Path | None = None
     report_photos: int = 10_000
-    predict: Mapping[str, Any] = field(default_factory=dict)
+    extras: Extras = NO_EXTRAS
 
 
 @dataclass(slots=True)

@@ -14,7 +14,13 @@ from ..prediction import Record
 from ..table import COLUMNS, Cell, cell, row_of
 
 _ADDED = ("size", "mtime_ns", "sha256", "duplicate_of", "operating_point", "settings")
-SCAN_COLUMNS = (*COLUMNS, *_ADDED, "input_hex")  # hexadecimal bytes of a name that a table does not show as it is
+_ASKED = ("explanation", "provenance")  # JSON; empty where they were not asked for
+SCAN_COLUMNS = (
+    *COLUMNS,
+    *_ASKED,
+    *_ADDED,
+    "input_hex",
+)  # hexadecimal bytes of a name that a table does not show as it is
 
 
 class Settings(TypedDict):
@@ -45,7 +51,9 @@ def cells_of(record: ScanRecord) -> tuple[Cell, ...]:
     raw = None if cell(name) == name else os.fsencode(name).hex()
     shown = None if original is None else cell(original)
     file = (record["size"], record["mtime_ns"], record["sha256"], shown)
-    return (*row_of(record), *file, record["operating_point"], record["settings"], raw)
+    said = record.get("provenance")
+    asked = (cell(record.get("explanation") or ""), json.dumps(said) if said else "")
+    return (*row_of(record), *asked, *file, record["operating_point"], record["settings"], raw)
 
 
 def from_cells(cells: Mapping[str, Any]) -> ScanRecord:
@@ -56,7 +64,7 @@ def from_cells(cells: Mapping[str, Any]) -> ScanRecord:
         KeyError: A column is missing.
     """
     error = {"code": cells["error"], "message": cells["message"]} if cells["error"] else None
-    return {
+    record: ScanRecord = {
         "input": os.fsdecode(bytes.fromhex(cells["input_hex"])) if cells["input_hex"] else cells["input"],
         "verdict": cells["verdict"] or None,
         "p_ai": _float(cells["p_ai"]),
@@ -74,6 +82,11 @@ def from_cells(cells: Mapping[str, Any]) -> ScanRecord:
         "operating_point": cells["operating_point"],
         "settings": cells["settings"],
     }
+    if cells["explanation"]:
+        record["explanation"] = cells["explanation"]
+    if cells["provenance"]:
+        record["provenance"] = json.loads(cells["provenance"])
+    return record
 
 
 def _float(text: str | float | None) -> float | None:

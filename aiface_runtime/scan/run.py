@@ -27,7 +27,7 @@ from .store import SUFFIXES, Store
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
-    from ..prediction import Failure, Prediction
+    from ..prediction import Failure, Prediction, Record
 
 _DEFAULT_OPTIONS = ScanOptions()
 
@@ -170,7 +170,7 @@ class _Scan:
             self._files(found),
             batch_size=self._options.batch_size,
             look=self._report.look if self._report else None,
-            **self._options.predict,
+            provenance=self._options.extras.provenance,
         )
         held: deque[tuple[PhotoFile, ScanRecord | None]] = deque()
         for answer in answers:
@@ -194,7 +194,7 @@ class _Scan:
         """Return the record of a photo; None of one that has the content of another."""
         if isinstance(answer.error, DuplicateError):
             return None
-        record = _record_of(answer, file, self._settings)
+        record = _record_of(self._options.extras.record_of(answer), file, self._settings)
         if file.sha256 is not None:
             self._fresh[file.sha256] = record
             if self._report:
@@ -247,14 +247,14 @@ def _report(classifier: Classifier, arguments: Arguments, output: Path, options:
 
 def _settings(model: str, arguments: Arguments, options: ScanOptions) -> Settings:
     """Return what all records of a scan have in common."""
-    decisive = [arguments.sha256, arguments.operating_point, sorted(options.predict.items())]
+    decisive = [arguments.sha256, arguments.operating_point, options.extras.why, options.extras.provenance]
     digest = hashlib.sha256(json.dumps(decisive, default=repr).encode()).hexdigest()[:16]
     return {"model": model, "operating_point": arguments.operating_point, "settings": digest}
 
 
-def _record_of(answer: Prediction | Failure, file: PhotoFile, settings: Settings) -> ScanRecord:
+def _record_of(record: Record, file: PhotoFile, settings: Settings) -> ScanRecord:
     return {
-        **answer.to_record(),
+        **record,
         "size": file.size,
         "mtime_ns": file.mtime_ns,
         "sha256": file.sha256.hex() if file.sha256 else None,
@@ -269,4 +269,7 @@ def _renamed(record: ScanRecord, file: PhotoFile) -> ScanRecord:
     error, before = record["error"], record["input"] + ": "
     if error is not None and error["message"].startswith(before):
         error = {"code": error["code"], "message": f"{file.name}: {error['message'].removeprefix(before)}"}
-    return {**record, "input": file.name, "error": error, "size": file.size, "mtime_ns": file.mtime_ns}
+    renamed: ScanRecord = {**record, "input": file.name, "error": error, "size": file.size, "mtime_ns": file.mtime_ns}
+    if said := renamed.get("provenance"):
+        renamed["provenance"] = {**said, "input": file.name}
+    return renamed

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from aiface_runtime.cli.program import NOT_WRITTEN, complain, run_program
 from aiface_runtime.errors import AifaceError, OutputError, UsageError
 
-from . import calibrate, compare, evaluate, faces
+from . import calibrate, compare, evaluate, faces, reasons
 
 _COMMANDS = {
     "calibrate": calibrate,
     "compare": compare,
     "faces": faces,
+    "reasons": reasons,
 }  # by the first word; without one, photos are evaluated
 OK, UNUSABLE, WRONG_USAGE = range(3)
 _EXIT_CODES = (

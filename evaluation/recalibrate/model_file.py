@@ -198,6 +198,7 @@ def _document(
         "evidence": evidence,
         "evaluation": None,
         "parity": None,
+        "reasons": None,
     }
 
 

@@ -23,6 +23,7 @@ def red_model(
     returned: bool = True,
     faces: Mapping[str, object] | None = None,
     returns_faces: bool = False,
+    reasons: Mapping[str, object] | None = None,
 ) -> Path:
     """Write a model whose log-odds are the mean redness, red less blue in hundreds of levels, and a bias.
 
@@ -32,6 +33,7 @@ def red_model(
         returned: Whether the graph has it.
         faces: Size and thresholds of the face map, which is how green the cells are, for the manifest.
         returns_faces: Whether the graph has one.
+        reasons: Rules that were measured for it, for the manifest.
     """
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: no model can be built to explain")
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
@@ -87,6 +89,8 @@ def red_model(
     }
     if faces:
         manifest["faces"] = dict(faces)
+    if reasons:
+        manifest["reasons"] = dict(reasons)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     helper.set_model_props(model, {"aiface": json.dumps(manifest)})
     onnx.save(model, file)

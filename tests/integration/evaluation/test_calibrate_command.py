@@ -64,6 +64,7 @@ def test_its_manifest_tells_what_was_done(calibrated: Path) -> None:
     assert (new["name"], new["version"]) == (old["name"], f"{old['version']}+calibrated")
     assert new["evaluation"] is None, "it was measured with other probabilities"
     assert new["parity"] is None
+    assert new["reasons"] is None
     assert record["source_sha256"] == hashlib.sha256(resolve(MODEL).read_bytes()).hexdigest()
     assert record["photos"] == {"real": 8, "ai": 8}
     assert record["command"].startswith(f"aiface-evaluate calibrate {MODEL} ")
@@ -77,6 +78,7 @@ def test_its_manifest_tells_what_was_done(calibrated: Path) -> None:
         "evidence",
         "graph_sha256",
         "self_test",
+        "reasons",
     }
     assert {name: new[name] for name in old.keys() - changed} == {name: old[name] for name in old.keys() - changed}
 

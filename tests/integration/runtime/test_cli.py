@@ -92,6 +92,21 @@ def test_json_and_csv_say_the_same(inputs: Path) -> None:
     assert rows[1]["message"] == answers[1]["error"]["message"]
 
 
+def test_why_is_one_more_key_and_one_more_line(inputs: Path) -> None:
+    plain = aiface("predict", "good.jpg", "text.jpg", "--format", "jsonl", cwd=inputs)
+    records = [json.loads(line) for line in plain.stdout.splitlines()]
+    asked = aiface("predict", "good.jpg", "text.jpg", "--format", "jsonl", "--why", cwd=inputs)
+    explained = [json.loads(line) for line in asked.stdout.splitlines()]
+    sentence = explained[0]["explanation"]
+    assert explained == [records[0] | {"explanation": sentence}, records[1] | {"explanation": None}]
+    assert "of 'balanced'" in sentence
+    assert json.loads(aiface("predict", "good.jpg", "--format", "json", "--why", cwd=inputs).stdout) == explained[:1]
+    text = aiface("predict", "good.jpg", "--why", cwd=inputs).stdout
+    assert text == f"{aiface('predict', 'good.jpg', cwd=inputs).stdout}  {sentence}\n"
+    table = aiface("predict", "good.jpg", "text.jpg", "--format", "csv", "--why", cwd=inputs).stdout
+    assert [row["explanation"] for row in csv.DictReader(io.StringIO(table))] == [sentence, ""]
+
+
 def test_a_photo_on_stdin(portrait: Path) -> None:
     (record,) = json.loads(aiface("predict", "--format", "json", "-", stdin=portrait.read_bytes()).stdout)
     by_path = json.loads(aiface("predict", "--format", "json", portrait).stdout)[0]

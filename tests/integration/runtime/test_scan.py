@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from aiface_runtime import Classifier
 from aiface_runtime.engine import Engine
 from aiface_runtime.errors import OutputError, UsageError
 from aiface_runtime.scan import ScanOptions, ScanSummary, scan
-from aiface_runtime.table import COLUMNS
+from aiface_runtime.table import COLUMNS, Extras
 from tests.support.colour_model import SIDE, colour_model
 from tests.support.command import Done, aiface
 from tests.support.red_model import red_model
@@ -90,6 +91,31 @@ def test_records_are_those_of_predict_many_in_order(photos: Path, classifier: Cl
         for key in other.keys() - {"p_ai", "scores"}:
             assert record[key] == other[key]  # type: ignore[literal-required]
         assert record["p_ai"] == (None if other["p_ai"] is None else pytest.approx(other["p_ai"], abs=1e-6))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_reasons_and_provenance_are_kept_however_often_a_scan_goes_on(
+    kind: str, photos: Path, classifier: Classifier, tmp_path: Path
+) -> None:
+    copy = photos / "00003-copy.png"
+    for name in ("00003.png", copy.name):
+        with Image.open(photos / "00003.png") as picture:
+            text = PngInfo()
+            text.add_text("parameters", "a portrait\nSteps: 20, Sampler: Euler a, Seed: 1")
+            picture.save(photos / name, pnginfo=text)
+    output, extras = tmp_path / f"out.{kind}", Extras(why=True, provenance=True)
+    scan(classifier, [photos], output, ScanOptions(extras=extras))
+    (photos / "00007.png").touch()  # its record is made anew, which rewrites the others
+    scan(classifier, [photos], output, ScanOptions(resume=True, extras=extras))
+    by_name = {record["input"]: record for record in records_of(output)}
+    assert len(by_name) == 23
+    for answer in classifier.predict_many([copy, photos / "00007.png", photos / "text.jpg"], provenance=True):
+        expected, record = extras.record_of(answer), by_name[answer.input]
+        said = record["provenance"] if kind == "jsonl" else json.loads(record["provenance"] or "null")
+        assert (record["explanation"] or None, said) == (expected["explanation"], expected["provenance"])
+    assert "Euler" in str(by_name[str(copy)]["provenance"])
+    with pytest.raises(UsageError, match="--overwrite"):
+        scan(classifier, [photos], output, RESUME)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -23,6 +23,9 @@ def test_the_bundled_card_is_what_its_manifest_gives() -> None:
     assert text == card(Engine(BUNDLED, "cpu").manifest, BUNDLED.stat().st_size)
     assert "7 x 7 cells" in text
     assert "| condition | real | AI |" in text
+    rules = Engine(BUNDLED, "cpu").manifest.reasons
+    assert rules is not None
+    assert all(f"| {reason} |" in text for reason in rules.rules)
 
 
 def test_the_bundled_file_is_the_one_of_the_index() -> None:
