@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import AifaceError, InputError, OutputError, UsageError
-from . import bench, doctor, explain, models, predict
+from . import bench, doctor, explain, models, predict, serve
 from .program import NOT_WRITTEN, complain, run_program
 
 OK, SOME_INPUT_FAILED, WRONG_USAGE, NO_MODEL_OR_DEVICE = range(4)
 
 _EXIT_CODES = ((InputError, SOME_INPUT_FAILED), (UsageError, WRONG_USAGE), (OutputError, NOT_WRITTEN))
 
-_COMMANDS = {"predict": predict, "explain": explain, "bench": bench, "models": models, "doctor": doctor}
+_COMMANDS = {"predict": predict, "explain": explain, "bench": bench, "models": models, "doctor": doctor, "serve": serve}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
