@@ -103,7 +103,7 @@ async def _limited(request: Request, settings: Settings) -> AsyncGenerator[bytes
 
 
 class _Parser(MultiPartParser):
-    """starlette's parser, in memory, with each part as a file, and no more of them than may be."""
+    """starlette's parser, in memory, for nothing but files, and no more of them than may be."""
 
     spool_max_size = 0  # never to a file
     most = 1
@@ -119,10 +119,10 @@ class _Parser(MultiPartParser):
         super().on_part_begin()
 
     def on_headers_finished(self) -> None:
-        disposition = self._current_part.content_disposition
-        if disposition is not None and b"filename" not in disposition:
-            self._current_part.content_disposition = disposition + b'; filename=""'
         super().on_headers_finished()
+        if self._current_part.file is None:
+            name = printable(self._current_part.field_name[:MAX_NAME])
+            raise Problem(422, "no_file", f"the part {name!r} is not sent as a file", f"send it by {_HOW}")
 
 
 def _photo(name: str, data: bytes) -> EncodedImage:

@@ -17,7 +17,7 @@ _MAYBE_TEXT: Json = {"type": ["string", "null"]}
 _SHARE: Json = {"type": "number", "minimum": 0, "maximum": 1}
 _MAYBE_SHARE: Json = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 _COUNT: Json = {"type": "integer", "minimum": 1}
-_PHOTO: Json = {"type": "string", "contentMediaType": OCTETS, "minLength": 1}
+_PHOTO: Json = {"type": "string", "format": "binary", "contentMediaType": OCTETS}
 _TITLES = {
     400: "The body is not what its content type says.",
     401: "The token is missing or wrong.",
@@ -26,7 +26,7 @@ _TITLES = {
     413: "More bytes than one request may have.",
     415: "Another content type, or a compressed body.",
     421: "A name in `Host` that is not this machine's, of a service without a token.",
-    422: "There is no photo in the body, or too many, or its name is too long.",
+    422: "No photo in the body, or too many, a part that is no file, or too long a name.",
     500: "The service failed: the device, for one.",
     503: "Not now: the queue is full, the model is being opened, the service is being stopped, or time ran out. "
     "`Retry-After` says when to try again.",
@@ -66,14 +66,14 @@ def document(settings: Settings) -> Json:
 
 
 def _predict(settings: Settings, refusals: tuple[int, ...]) -> Json:
-    raw = {"schema": _PHOTO}
+    raw = {"schema": _PHOTO | {"minLength": 1}}
     photos = {"type": "array", "items": _PHOTO, "minItems": 1, "maxItems": settings.max_photos}
     form = {"type": "object", "properties": {"photo": photos}, "required": ["photo"], "additionalProperties": False}
     return {
         "operationId": "predict",
         "summary": "Answer for one or several photos",
-        "description": "As a form each part is a photo, whatever its name; as another body it is one photo. At most "
-        f"{settings.max_request_bytes:,} bytes and {settings.max_photos} photos; addresses are not fetched.",
+        "description": "As a form each part is a photo, sent as a file under any name; as another body it is one photo. "
+        f"At most {settings.max_request_bytes:,} bytes and {settings.max_photos} photos; addresses are not fetched.",
         "parameters": [
             {
                 "name": "name",

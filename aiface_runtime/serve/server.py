@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..classifier import Classifier
 
 _BACKLOG = 2048  # connections that wait to be accepted
-_HEADER_SECONDS = 10.0  # for the headers of a request, and for a connection's first
+_HEADER_SECONDS = 10.0  # for the headers of a request, at most
 _MAX_CONNECTIONS = 900  # of a process, below the usual limit of 1,024 open files
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # those that the system has
 _POLL = 0.02  # seconds between looks at what is in flight, once the process is to end
@@ -142,7 +142,7 @@ async def _serve(
 def _config(service: Service) -> uvicorn.Config:
     return uvicorn.Config(
         Front(make_app(service), service),
-        http=_Protocol,
+        http=type("Protocol", (_Protocol,), {"header_seconds": min(_HEADER_SECONDS, service.settings.seconds)}),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -226,8 +226,13 @@ class _Stop:
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, which waits for headers for some time only, and takes no more connections than it may."""
+    """uvicorn's HTTP/1.1, which waits for headers for some time only, and takes no more connections than it may.
 
+    Attributes:
+        header_seconds: Time for the headers of a request.
+    """
+
+    header_seconds = _HEADER_SECONDS
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -253,7 +258,7 @@ class _Protocol(H11Protocol):
 
     def _wait_for_headers(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(_HEADER_SECONDS, self.timeout_keep_alive_handler)
+            self._deadline = self.loop.call_later(self.header_seconds, self.timeout_keep_alive_handler)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
