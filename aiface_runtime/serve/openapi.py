@@ -72,7 +72,7 @@ def _predict(settings: Settings, refusals: tuple[int, ...]) -> Json:
     return {
         "operationId": "predict",
         "summary": "Answer for one or several photos",
-        "description": "As a form each part is a photo, sent as a file under any name; as another body it is one photo. "
+        "description": "As a form each part is a photo, sent as a file by any name; as another body it is one photo. "
         f"At most {settings.max_request_bytes:,} bytes and {settings.max_photos} photos; addresses are not fetched.",
         "parameters": [
             {
