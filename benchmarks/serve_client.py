@@ -39,7 +39,7 @@ class Outcome:
 
     Attributes:
         seconds: Length of the measurement.
-        until: Its end, by the event loop's clock.
+        until: End of the measurement, by the event loop's clock.
         sent: Number of requests.
         in_time: Number of right answers that came before the end.
         refused: Number that the service answered with 503.

@@ -50,7 +50,7 @@ class Subject:
 
     Attributes:
         name: Name in the table.
-        command: What starts it, given a port.
+        command: Function that gives what starts it on a port.
         path: Path that photos are sent to.
         ready: Path that answers 200 once it is ready.
         p_ai_of: Finds the probability in a parsed answer.

@@ -77,8 +77,8 @@ async def _answers(
             raise client_gone()
         return answers.result()
     except TimeoutError:
-        most = f"not answered within {service.settings.seconds:g} s"
-        raise busy("deadline", most, service.retry_after) from None
+        late = f"not answered within {service.settings.seconds:g} s"
+        raise busy("deadline", late, service.retry_after) from None
     finally:
         gone.cancel()
         answers.cancel()
@@ -118,8 +118,8 @@ def _service(request: Request) -> Service:
 
 
 def _too_slow(service: Service) -> Problem:
-    most = f"{service.settings.seconds:g} s"
-    return Problem(408, "too_slow", f"the body did not arrive within {most}", "send fewer or smaller photos at once")
+    late = f"the body did not arrive within {service.settings.seconds:g} s"
+    return Problem(408, "too_slow", late, "send fewer or smaller photos at once")
 
 
 async def _problem(request: Request, problem: Exception) -> Response:

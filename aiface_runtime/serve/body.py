@@ -76,7 +76,7 @@ async def _whole(request: Request, settings: Settings) -> EncodedImage:
 
 async def _files(request: Request, settings: Settings) -> list[EncodedImage]:
     parser = _Parser(request.headers, _limited(request, settings))
-    parser.most = settings.max_photos
+    parser.max_photos = settings.max_photos
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -106,7 +106,7 @@ class _Parser(MultiPartParser):
     """starlette's parser, in memory, for nothing but files, and no more of them than may be."""
 
     spool_max_size = 0  # never to a file
-    most = 1
+    max_photos = 1
 
     def __init__(self, headers: object, stream: AsyncGenerator[bytes, None]) -> None:
         super().__init__(headers, stream, max_files=float("inf"))  # type: ignore[arg-type]
@@ -114,8 +114,9 @@ class _Parser(MultiPartParser):
 
     def on_part_begin(self) -> None:
         self._parts += 1
-        if self._parts > self.most:
-            raise Problem(422, "too_many_photos", f"more than {self.most} photos", "send them in several requests")
+        if self._parts > self.max_photos:
+            too_many = f"more than {self.max_photos} photos"
+            raise Problem(422, "too_many_photos", too_many, "send them in several requests")
         super().on_part_begin()
 
     def on_headers_finished(self) -> None:
@@ -136,8 +137,8 @@ def _media_type(request: Request) -> str:
 
 
 def _too_large(settings: Settings) -> Problem:
-    most = f"{settings.max_request_bytes:,}"
-    return Problem(413, "too_large", f"the body has more than {most} bytes", "send fewer or smaller photos")
+    too_many = f"the body has more than {settings.max_request_bytes:,} bytes"
+    return Problem(413, "too_large", too_many, "send fewer or smaller photos")
 
 
 def _empty() -> Problem:

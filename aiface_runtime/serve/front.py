@@ -124,8 +124,8 @@ class _Exchange:
         await self._send(message)
 
     async def _drain(self) -> None:
-        most = self.received + self._max_drained
+        enough_bytes = self.received + self._max_drained
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while self._unread and self.received < most:
+                while self._unread and self.received < enough_bytes:
                     await self.receive()

@@ -18,8 +18,8 @@ class Problem(Exception):  # noqa: N818 what RFC 9457 calls it
     Args:
         status: HTTP status.
         code: Stable name for programs.
-        detail: What is wrong.
-        remedy: What to do about it.
+        detail: Statement of what is wrong.
+        remedy: Advice on what to do about it.
         headers: Headers of the response.
     """
 

@@ -51,9 +51,9 @@ class Service:
 
     Attributes:
         settings: Limits.
-        phase: What the process is doing.
-        metrics: What it counts.
-        admission: How much it has taken on.
+        phase: State of the process.
+        metrics: Counters for Prometheus.
+        admission: Counts of what it has taken on.
         failure: Error that opening the model ended in; None as long as there is none.
     """
 

@@ -28,7 +28,7 @@ class Workers:
 
     Args:
         count: Number of processes.
-        work: What each does, given the descriptor that ends when it is to end.
+        work: Function that each runs, given the descriptor that ends when it is to end.
     """
 
     def __init__(self, count: int, work: Callable[[int], None]) -> None:

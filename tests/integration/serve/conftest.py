@@ -8,12 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-for package in ("prometheus_client", "starlette", "uvicorn", "python_multipart", "httpx"):
-    pytest.importorskip(package, reason=f"{package} is not installed: these tests run in .venv/serve")
-
-from aiface_runtime import Classifier  # noqa: E402
-from tests.support import paint  # noqa: E402
-from tests.support.service import Service  # noqa: E402
+from aiface_runtime import Classifier
+from tests.support import paint
+from tests.support.service import Service
 
 
 def picture(number: int, width: int = 300, height: int = 340, kind: str = "JPEG") -> bytes:

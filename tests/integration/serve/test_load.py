@@ -18,6 +18,8 @@ from tests.support.service import SECONDS, Service
 
 from .conftest import picture
 
+pytest.importorskip("prometheus_client", reason="the extra serve is not installed: `make test` has it in .venv/serve")
+
 JPEG = {"Content-Type": "image/jpeg"}
 
 

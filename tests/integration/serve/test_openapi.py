@@ -12,6 +12,8 @@ import pytest
 from aiface_runtime import PhotoWarning, Verdict
 from tests.support.service import Service
 
+pytest.importorskip("prometheus_client", reason="the extra serve is not installed: `make test` has it in .venv/serve")
+
 
 @pytest.mark.skipif(find_spec("schemathesis") is None, reason="schemathesis is not installed")
 def test_schemathesis_finds_nothing(service: Service, tmp_path: Path) -> None:

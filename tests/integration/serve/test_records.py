@@ -15,6 +15,8 @@ from tests.support.service import Service
 
 from .conftest import picture
 
+pytest.importorskip("prometheus_client", reason="the extra serve is not installed: `make test` has it in .venv/serve")
+
 
 def by_command(folder: Path, names: Sequence[str]) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = json.loads(aiface("predict", *names, "--format", "json", cwd=folder).stdout)

@@ -13,6 +13,8 @@ from tests.support.service import Service, received
 
 from .conftest import picture
 
+pytest.importorskip("prometheus_client", reason="the extra serve is not installed: `make test` has it in .venv/serve")
+
 JPEG = {"Content-Type": "image/jpeg"}
 ZIPPED = JPEG | {"Content-Encoding": "gzip"}
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
