@@ -14,6 +14,7 @@ import numpy as np
 _TIMEOUT = 30.0  # seconds for one request, after which it counts as lost
 _TOLERANCE = 1e-5  # of P(AI); the photos' answers differ by more
 _MAX_CONNECTIONS = 512
+_RAMP = 3.0  # seconds before a measurement begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,17 @@ class Outcome:
     """What became of requests.
 
     Attributes:
-        seconds: Length of the measurement.
-        until: End of the measurement, by the event loop's clock.
-        sent: Number of requests.
-        in_time: Number of right answers that came before the end.
+        since: Begin of the measurement, by the event loop's clock; requests are sent for a while before it.
+        until: End of the measurement.
+        sent: Number of requests that were begun in between.
+        in_time: Number of right answers that came in between, whenever their requests were sent.
         refused: Number that the service answered with 503.
         lost: Number without an answer: an error of the connection, another status, or none in time.
         exchanged: Number of answers that are another photo's.
         latencies: Seconds that each right answer took.
     """
 
-    seconds: float
+    since: float
     until: float
     sent: int = 0
     in_time: int = 0
@@ -60,7 +61,16 @@ class Outcome:
     @property
     def goodput(self) -> float:
         """Right answers a second."""
-        return self.in_time / self.seconds
+        return self.in_time / (self.until - self.since)
+
+    @property
+    def sent_rate(self) -> float:
+        """Requests a second."""
+        return self.sent / (self.until - self.since)
+
+    def is_measured(self, time: float) -> bool:
+        """Say whether a time belongs to the measurement."""
+        return self.since <= time <= self.until
 
     def percentile(self, percent: float) -> float:
         """Latency of right answers in milliseconds; NaN without any."""
@@ -87,7 +97,7 @@ class Client:
         """Send one photo and note what became of it, and how long it took since a time, or since now."""
         loop = asyncio.get_running_loop()
         start = loop.time() if since is None else since
-        outcome.sent += 1
+        outcome.sent += outcome.is_measured(start)
         try:
             async with self._limit, asyncio.timeout(_TIMEOUT):
                 status, body = await self.request("POST", self._path, photo.body)
@@ -102,7 +112,7 @@ class Client:
             outcome.exchanged += 1
         else:
             outcome.latencies.append(loop.time() - start)
-            outcome.in_time += loop.time() <= outcome.until
+            outcome.in_time += outcome.is_measured(loop.time())
 
     async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """Send a request and return the status and the body of its response.
@@ -151,10 +161,16 @@ def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
     return int(first.split()[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
+def _begun(start: float, seconds: float) -> Outcome:
+    """Return an empty outcome whose measurement begins after a while, when the queue is as long as it becomes."""
+    since = start + min(_RAMP, seconds)
+    return Outcome(since, since + seconds)
+
+
 async def closed_loop(client: Client, photos: Sequence[Photo], clients: int, seconds: float) -> Outcome:
     """Have each of several clients send a photo as soon as it has the answer to the one before."""
     loop = asyncio.get_running_loop()
-    outcome = Outcome(seconds, loop.time() + seconds)
+    outcome = _begun(loop.time(), seconds)
 
     async def run(number: int) -> None:
         while loop.time() < outcome.until:
@@ -172,8 +188,9 @@ async def open_loop(client: Client, photos: Sequence[Photo], rate: float, second
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
-    outcome = Outcome(seconds, start + seconds)
-    times = np.cumsum(np.random.default_rng(0).exponential(1 / rate, max(1, round(rate * seconds))))
+    outcome = _begun(start, seconds)
+    count = max(1, round(rate * (outcome.until - start)))
+    times = np.cumsum(np.random.default_rng(0).exponential(1 / rate, count))
     tasks: list[Awaitable[None]] = []
     for number, after in enumerate(times.tolist()):
         if (delay := start + after - loop.time()) > 0:

@@ -145,7 +145,6 @@ async def measure(subject: Subject, port: int, sent: Sequence[Photo], clients: i
     """Measure one service."""
     client = Client(port, subject.path, subject.p_ai_of)
     await _ready(client, subject.ready)
-    await closed_loop(client, sent, clients, min(2.0, seconds))  # to warm up
     closed = await closed_loop(client, sent, clients, seconds)
     capacity = closed.goodput
     if not capacity:
@@ -170,7 +169,7 @@ async def _ready(client: Client, path: str) -> None:
 def _row(subject: Subject, load: str, outcome: Outcome, capacity: float) -> Row:
     latencies = [outcome.percentile(percent) for percent in (50, 95, 99)]
     counts = (outcome.refused, outcome.lost, outcome.exchanged)
-    return Row(subject.name, load, outcome.sent / outcome.seconds, outcome.goodput, capacity, *latencies, *counts)
+    return Row(subject.name, load, outcome.sent_rate, outcome.goodput, capacity, *latencies, *counts)
 
 
 def page(rows: Sequence[Row], seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -79,8 +80,9 @@ async def _files(request: Request, settings: Settings) -> list[EncodedImage]:
     parser.max_photos = settings.max_photos
     try:
         form = await parser.parse()
-    except MultiPartException as error:
-        raise Problem(400, "multipart", f"the body is no {MULTIPART}: {error.message}", f"send it by {_HOW}") from error
+    except (MultiPartException, FormParserError) as error:
+        what = getattr(error, "message", None) or str(error)
+        raise Problem(400, "multipart", f"the body is no {MULTIPART}: {what}", f"send it by {_HOW}") from error
     parts = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
     try:
         read = [(part.filename or "", part.file.read()) for part in parts]

@@ -129,6 +129,8 @@ async def _serve(
             stop.when_ended(parent)
         running = asyncio.create_task(service.run())
         running.add_done_callback(lambda _: stop.begin())
+        if parent is not None:  # until then the other processes accept what comes
+            await service.opened.wait()
         await server.serve([bound])
         running.cancel()
         with suppress(asyncio.CancelledError):

@@ -55,6 +55,7 @@ class Service:
         metrics: Counters for Prometheus.
         admission: Counts of what it has taken on.
         failure: Error that opening the model ended in; None as long as there is none.
+        opened: Set once the model is open, or cannot be opened.
     """
 
     def __init__(self, settings: Settings, open_model: Callable[[], Classifier], operating_point: str) -> None:
@@ -63,6 +64,7 @@ class Service:
         self.metrics = Metrics()
         self.admission = Admission(settings, self.metrics.queue.set)
         self.failure: Exception | None = None
+        self.opened = asyncio.Event()
         self._batcher = Batcher(self._judge, settings.max_batch, settings.max_wait, self.metrics.batch)
         self._classifier: Classifier | None = None
         self._description: dict[str, Any] = {}
@@ -76,6 +78,8 @@ class Service:
         except Exception as error:  # noqa: BLE001 raised again by who started the service
             self.failure = error
             return
+        finally:
+            self.opened.set()
         if self.phase is Phase.LOADING:
             self.phase = Phase.READY
         await self._batcher.run()

@@ -154,6 +154,22 @@ def test_workers_end_when_the_process_that_started_them_is_killed() -> None:
         raise AssertionError("its workers go on")
 
 
+def test_a_request_that_takes_too_long_is_answered_in_time(photos: list[bytes], expected: list[float]) -> None:
+    with Service("--seconds", "0.4", "--max-batch", "2") as service:
+        files = [("photo", (str(number), picture(number, 2600, 2600, "PNG"))) for number in range(16)]
+        late = service.post(files=files)
+        assert (late.status_code, late.json()["code"]) in ((503, "deadline"), (408, "too_slow"))
+        until = time.monotonic() + SECONDS
+        while service.metric("aiface_queue_photos"):
+            assert time.monotonic() < until
+        judged = service.metric('aiface_photos_total{outcome="real"}') + service.metric("aiface_batch_photos_sum")
+        assert judged < 16  # what nobody waits for is taken out of the queue
+        response = service.post("/v1/predict?name=2", content=photos[2], headers=JPEG)
+        while response.status_code == 503:  # the batch that was begun goes on
+            response = service.post("/v1/predict?name=2", content=photos[2], headers=JPEG)
+        check(response, expected, [2])
+
+
 def test_a_second_signal_ends_at_once() -> None:
     with Service("--drain", "600") as service:
         service.process.send_signal(signal.SIGTERM)
