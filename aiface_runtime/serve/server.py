@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import UsageError
 from .app import make_app
 from .front import LOG, Front
+from .problems import Problem
 from .service import Phase, Service
 from .settings import Settings, check_reach
 
@@ -257,6 +260,17 @@ class _Protocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request as others are refused."""
+        problem = Problem(400, "http", f"{msg} It is no HTTP/1.1, or its headers are too long", "send fewer headers")
+        request_id = uuid4().hex
+        response = problem.response(request_id)
+        more = [(b"x-request-id", request_id.encode()), (b"connection", b"close")]
+        head = h11.Response(status_code=400, headers=[*response.raw_headers, *more], reason=b"Bad Request")
+        for event in (head, h11.Data(data=bytes(response.body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def _wait_for_headers(self) -> None:
         if self._deadline is None:

@@ -84,7 +84,8 @@ def test_overload_is_refused_and_the_rest_is_right(photos: list[bytes], expected
 def begin(service: Service, requests: int) -> tuple[list[httpx.Response], list[threading.Thread]]:
     """Send requests of eight large photos each, and wait until all of them have been let in."""
     responses: list[httpx.Response] = []
-    files = [("photo", (str(number), picture(number, 1400, 1500))) for number in range(8)]
+    large = picture(0, 1400, 1500)
+    files = [("photo", (str(number), large)) for number in range(8)]
     threads = [threading.Thread(target=lambda: responses.append(service.post(files=files))) for _ in range(requests)]
     for thread in threads:
         thread.start()
@@ -155,8 +156,9 @@ def test_workers_end_when_the_process_that_started_them_is_killed() -> None:
 
 
 def test_a_request_that_takes_too_long_is_answered_in_time(photos: list[bytes], expected: list[float]) -> None:
+    large = picture(0, 2600, 2600, "PNG")
     with Service("--seconds", "0.4", "--max-batch", "2") as service:
-        files = [("photo", (str(number), picture(number, 2600, 2600, "PNG"))) for number in range(16)]
+        files = [("photo", (str(number), large)) for number in range(16)]
         late = service.post(files=files)
         assert (late.status_code, late.json()["code"]) in ((503, "deadline"), (408, "too_slow"))
         until = time.monotonic() + SECONDS

@@ -92,6 +92,16 @@ def head(*lines: str) -> bytes:
     return "\r\n".join((*first, *lines, "", "")).encode()
 
 
+@pytest.mark.parametrize("sent", [b"no HTTP\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nno header\r\n\r\n"])
+def test_what_is_no_request_is_refused_as_others_are(small: Service, sent: bytes) -> None:
+    with small.connect() as connection:
+        connection.sendall(sent)
+        answer = received(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+    assert b'"code":"http"' in answer
+
+
 def test_too_many_bytes_are_refused_before_they_are_sent(small: Service) -> None:
     for lines in (("Content-Length: 20001",), ("Content-Length: 99999999999", "Expect: 100-continue")):
         with small.connect() as connection:
