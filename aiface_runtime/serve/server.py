@@ -74,13 +74,12 @@ def address_of(bound: socket.socket) -> str:
 
 
 def log_as_json() -> None:
-    """Have the log of the service and of uvicorn written to stderr, an object of JSON a line."""
+    """Have the log of this program, and warnings of the libraries, written to stderr: an object of JSON a line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
-    for name, level in ((LOG.name, logging.INFO), ("uvicorn.error", logging.WARNING)):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    LOG.setLevel(logging.INFO)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every piece of a strange body
 
 
 class _JsonLines(logging.Formatter):
@@ -139,7 +138,8 @@ async def _serve(
         with suppress(asyncio.CancelledError):
             await running
         if not await service.close():
-            os._exit(1)  # a decoder that does not end would keep the process for ever
+            LOG.error("a photo's decoder does not end, so the process is ended with it")
+            os._exit(1)
     if service.failure is not None:
         raise service.failure
 

@@ -84,7 +84,7 @@ def test_overload_is_refused_and_the_rest_is_right(photos: list[bytes], expected
 def begin(service: Service, requests: int) -> tuple[list[httpx.Response], list[threading.Thread]]:
     """Send requests of eight large photos each, and wait until all of them have been let in."""
     responses: list[httpx.Response] = []
-    large = picture(0, 1400, 1500)
+    large = picture(0, 2000, 2000, "PNG")
     files = [("photo", (str(number), large)) for number in range(8)]
     threads = [threading.Thread(target=lambda: responses.append(service.post(files=files))) for _ in range(requests)]
     for thread in threads:

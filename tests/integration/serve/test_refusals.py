@@ -19,6 +19,9 @@ JPEG = {"Content-Type": "image/jpeg"}
 ZIPPED = JPEG | {"Content-Encoding": "gzip"}
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 UNBOUND = {"Content-Type": "multipart/form-data"}
+ENDLESS = (
+    b"--x\r\nContent-Disposition: form-data; name=p; filename=p\r\nA: " + b"a" * 100_000 + b"\r\n\r\na\r\n--x--\r\n"
+)
 CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "another path": ("GET", "/v2/predict", {}, 404, "not_found"),
     "a path with a slash": ("GET", "/v1/model/", {}, 404, "not_found"),
@@ -32,6 +35,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "a form without parts": ("POST", "/v1/predict", {"content": b"--x--\r\n", "headers": FORM}, 422, "no_photo"),
     "a form that is none": ("POST", "/v1/predict", {"content": b"no form", "headers": FORM}, 400, "multipart"),
     "a form without boundary": ("POST", "/v1/predict", {"content": b"a", "headers": UNBOUND}, 400, "multipart"),
+    "a form with an endless header": ("POST", "/v1/predict", {"content": ENDLESS, "headers": FORM}, 400, "multipart"),
     "a field in place of a file": ("POST", "/v1/predict", {"files": {"photo": (None, "face.jpg")}}, 422, "no_file"),
     "too many photos": ("POST", "/v1/predict", {"files": [("p", ("a", b"a"))] * 41}, 422, "too_many_photos"),
     "a long name": ("POST", f"/v1/predict?name={'a' * 256}", {"content": b"a", "headers": JPEG}, 422, "name"),
@@ -77,6 +81,16 @@ def test_the_log_has_the_request_and_nothing_of_the_photo(service: Service, phot
     assert entry["bytes"] > len(photos[0])
     assert response.status_code == 200
     assert "private" not in str(service.log)
+
+
+def test_every_line_of_the_log_is_json(service: Service, photos: list[bytes]) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="p"; filename="p"\r\n\r\n' + photos[0] + b"\r\n--x--\r\n"
+    assert service.post(content=form + b"more" * 99, headers=FORM).status_code == 200
+    with service.connect() as connection:
+        connection.sendall(b"no HTTP\r\n\r\n")
+        received(connection)
+    service.wait_for("Invalid HTTP request received.")
+    assert [entry for entry in service.log if entry.keys() == {"event"}] == []
 
 
 @pytest.fixture(scope="module")
