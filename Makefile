@@ -25,9 +25,10 @@ run: .venv/run/.ready
 test: export OMP_WAIT_POLICY = PASSIVE
 test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
 test: export AIFACE_TEST_OPENVINO = $(CURDIR)/.venv/openvino
-test: lint .venv/keras/.ready .venv/page/.ready
+test: lint .venv/keras/.ready .venv/serve/.ready .venv/page/.ready
 	.venv/test/bin/pytest --durations=20
 	.venv/keras/bin/pytest tests/integration/export/test_keras.py
+	.venv/serve/bin/pytest tests/integration/serve
 	scripts/install_chromium.sh
 	.venv/page/bin/pytest tests/page
 
@@ -103,6 +104,12 @@ reliability: soak fuzz wheel
 	$(PYTHON) -m venv .venv/page
 	.venv/page/bin/python $(PIP_INSTALL) --editable ".[cpu,demo]" \
 	  gradio==$$(sed -n 's/^sdk_version: //p' space/README.md) pytest playwright axe-playwright-python
+	@touch $@
+
+# The service without PyTorch and with nothing but its extra, and schemathesis, which asks it whatever its description allows.
+.venv/serve/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime evaluation export training models -type d -not -name __pycache__)
+	$(PYTHON) -m venv .venv/serve
+	.venv/serve/bin/python $(PIP_INSTALL) --editable ".[cpu,serve]" httpx pytest schemathesis
 	@touch $@
 
 clean:

@@ -118,6 +118,19 @@ class Classifier:
         """Cores that one run uses."""
         return self._engine.threads
 
+    @property
+    def sha256(self) -> str:
+        """Hash of the whole model file, 64 hexadecimal digits; it is computed anew each time."""
+        return self._engine.model.sha256
+
+    def self_test(self) -> None:
+        """Hold the open model to the answers that its file stores once more, as when it was opened.
+
+        Raises:
+            InferenceError: The device failed, or computes something else by now.
+        """
+        self._engine.self_test()
+
     def predict(self, image: ImageInput, *, provenance: bool = False) -> Prediction:
         """Answer for one photo.
 

@@ -154,6 +154,21 @@ class Engine:
                 sessions.one_core = self._open(self._candidate, threads=1)
         return sessions.one_core
 
+    def self_test(self) -> None:
+        """Hold what is open in this process to the file's self-test once more, as when it was opened.
+
+        Raises:
+            InferenceError: The device failed, or computes something else by now.
+        """
+        sessions = self._live
+        for session in filter(None, (sessions.all_cores, sessions.one_core)):
+            try:
+                self._check(session)
+            except ValueError as error:
+                raise InferenceError(
+                    f"{self.model.path} fails its self-test on {self.device!r}: {error}; start the program again"
+                ) from error
+
     @property
     def _live(self) -> _Sessions:
         """The sessions of this process, which are opened anew after a fork."""
@@ -203,16 +218,25 @@ class Engine:
         """Open, and refuse a graph or a device that does not reproduce the file's self-test."""
         session, self.device = self._open(candidate, self.threads), candidate.device
         _check_signature(session, self.manifest, self.model.path)
-        test, names = self.manifest.self_test, tuple(self._shapes)
-        photos = test.photos(self.manifest.height, self.manifest.width)
         try:
-            check_self_test(test, photos, lambda batch: self._run(session, batch, names))
+            self._check(session)
         except (InferenceError, ValueError) as error:
             reason = f"it fails the model's self-test: {_first_line(error.__cause__ or error)}"
             if candidate.device != "cpu":
                 raise DeviceUnavailableError(candidate.device, reason) from error
             raise ModelCorruptError(f"{self.model.path}: {reason}; export the model again") from error
         return session
+
+    def _check(self, session: Any) -> None:
+        """Run the self-test.
+
+        Raises:
+            InferenceError: The device failed.
+            ValueError: It computes something else.
+        """
+        test, names = self.manifest.self_test, tuple(self._shapes)
+        photos = test.photos(self.manifest.height, self.manifest.width)
+        check_self_test(test, photos, lambda batch: self._run(session, batch, names))
 
     def _open(self, candidate: Candidate, threads: int) -> Any:
         """Open, and require the first provider: onnxruntime would otherwise fall back to the CPU silently."""

@@ -20,6 +20,7 @@ from aiface_runtime.preprocess import min_decode_size
 
 from . import footprint, limits, models, report, tasks
 from . import synthetic_photos as photos
+from .machine import machine
 from .measurement import Measurement
 from .processes import Comparison
 from .subjects import FILE
@@ -113,7 +114,7 @@ def _measure(args: argparse.Namespace, planned: Mapping[str, Task], results: dic
     """Add what is missing to the results and their file, task by task."""
     args.work.mkdir(parents=True, exist_ok=True)
     results["problems"] = models.make(args.work / "models", models.NAMES)
-    results["machine"] = {**limits.machine(), "versions": _versions(), "rounds": args.rounds}
+    results["machine"] = {**machine(), "versions": _versions(), "rounds": args.rounds}
     for name, measure in planned.items():
         is_selected = not args.only or name.startswith(tuple(args.only))
         if not is_selected or (name in results and not (args.again and args.only)):

@@ -46,6 +46,11 @@ _DEMO = (
     "for _ in $(seq 120); do [ -s address ] && break; sleep 1; done; "
     "python -c 'import sys, urllib.request as u; assert b\"aiface\" in u.urlopen(sys.argv[1]).read()' $(cat address)"
 )
+_SERVE = (
+    "aiface serve --port 8123 & service=$!; trap 'kill $service' EXIT; for _ in $(seq 60); do "
+    'python -c \'import sys, urllib.request as u; print(u.urlopen(u.Request("http://127.0.0.1:8123/v1/predict", '
+    'open(sys.argv[1], "rb"), {"Content-Type": "image/jpeg"})).read())\' $photo && exit; sleep 1; done; exit 1'
+)
 CHECKS = {
     "cpu": Check("cpu", "aiface predict $photo --format jsonl && aiface explain $photo -o map.png && aiface doctor"),
     "gpu": Check("gpu", "aiface predict $photo", is_small=False),
@@ -58,6 +63,7 @@ CHECKS = {
     "c2pa": Check("cpu,c2pa", "aiface provenance $photo && aiface predict --provenance $photo"),
     "parquet": Check("cpu,parquet", f"{_FOLDER} && aiface scan photos -o answers.parquet"),
     "demo": Check("cpu,demo", _DEMO),
+    "serve": Check("cpu,serve", _SERVE),
     "evaluate": Check("cpu,evaluate", f"{_FOLDER} && aiface-evaluate aiface-lite0 photos/ -o report/"),
     "sample": Check("cpu,sample", f'aiface predict "$(python -c "{_PORTRAIT}")"'),
     "examples": Check("cpu,examples", "python checkout/examples/multiprocessing_folder.py ."),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import AifaceError, InputError, OutputError, UsageError
-from . import bench, demo, doctor, explain, models, predict, provenance, scan
+from . import bench, demo, doctor, explain, models, predict, provenance, scan, serve
 from .program import NOT_WRITTEN, complain, run_program
 
 OK, SOME_INPUT_FAILED, WRONG_USAGE, NO_MODEL_OR_DEVICE = range(4)
@@ -20,6 +20,7 @@ _COMMANDS = {
     "explain": explain,
     "provenance": provenance,
     "demo": demo,
+    "serve": serve,
     "bench": bench,
     "models": models,
     "doctor": doctor,
