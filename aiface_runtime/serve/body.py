@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from ..cli.program import printable
+from ..text import printable
 from ..images import EncodedImage
 from .problems import CLIENT_GONE, Problem
 from .settings import Settings

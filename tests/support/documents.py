@@ -16,7 +16,7 @@ WRITTEN = [
     *(path for folder in ("examples", "space") for path in sorted((ROOT / folder).glob("*.md"))),
 ]
 RUN = ("python", "sh")
-SHOWN = ("json", "text", "dockerfile", "yaml", "toml")  # languages of blocks that nothing runs
+SHOWN = ("json", "text", "dockerfile", "yaml", "toml", "ini")  # languages of blocks that nothing runs
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]*) -->\n)?```(?P<language>[^\n]*)\n(?P<source>.*?)^```$",
     re.DOTALL | re.MULTILINE,
@@ -30,7 +30,8 @@ REASONS = {
     "needs the model hub": r"^aiface-(export|large)\b.* [\w-]+/[\w-]+|aiface-large\.onnx",
     "needs the photos beside the project": r"\.\./shared|test_scaled_decoding",
     "needs another machine": r"\bqemu\b|\bdocker\b|\bgit push\b",
-    "runs until it is stopped": r"^aiface demo\b|^python (examples|space)/\w+\.py$|\bcelery\b",
+    "runs until it is stopped": r"^aiface (demo|serve)\b|^python (examples|space)/\w+\.py$|\bcelery\b",
+    "asks a service that runs": r"^curl\b",
 }
 
 
