@@ -9,8 +9,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from ..text import printable
 from ..images import EncodedImage
+from ..text import printable
 from .problems import CLIENT_GONE, Problem
 from .settings import Settings
 
