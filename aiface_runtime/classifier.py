@@ -19,16 +19,14 @@ from .catalog import load
 from .devices import Device
 from .engine import Engine
 from .errors import InputError, ModelClosedError, NoEvidenceError, UsageError
-from .faces import face_answer
 from .images import ImageInput, describe
 from .input_pipeline import InputPipeline
+from .judge import Judge
 from .limits import DEFAULT_LIMITS, Limits
 from .manifest import Manifest
 from .model_file import ModelFile
-from .model_input import Findings
-from .prediction import Failure, LabelScore, PhotoWarning, Prediction, Verdict, label_scores
+from .prediction import Failure, LabelScore, Prediction, label_scores
 from .preprocess import visible_box
-from .reasons import Basis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     from .outputs import Outputs
 
     Look: TypeAlias = Callable[[str, NDArray[np.uint8], NDArray[np.float32] | None], None]
-
-MAX_MISSING = 0.1  # share of a photo that may be missing before the verdict is uncertain
 
 
 class Classifier:
@@ -85,7 +81,7 @@ class Classifier:
             _absolute(model, file), device, providers, threads, operating_point, sha256, limits, isolate
         )
         self._open_engine: Engine | None = Engine(file, device, providers, threads)
-        self._judge_at(operating_point)
+        self._judge = Judge(self.manifest, operating_point)
         self._pipeline = InputPipeline(self.manifest, limits, isolate=isolate)
 
     @property
@@ -143,7 +139,7 @@ class Classifier:
         """
         engine, name = self._engine, describe(image)
         prepared = self._pipeline.model_input(image, provenance=provenance)
-        return self._prediction(name, *engine.run(prepared.pixels[None]).by_photo()[0], engine, prepared.findings)
+        return self._judge.prediction(name, *engine.run(prepared.pixels[None]).by_photo()[0], engine, prepared.findings)
 
     @overload
     def predict_many(
@@ -225,7 +221,7 @@ class Classifier:
         outputs, evidence = engine.run_with_evidence(prepared.pixels[None])
         region = visible_box((photo.shape[1], photo.shape[0]), manifest.steps)
         probabilities, faces = outputs.by_photo()[0]
-        answer = self._prediction(name, probabilities, faces, engine, prepared.findings)
+        answer = self._judge.prediction(name, probabilities, faces, engine, prepared.findings)
         return Explanation(answer, evidence[0], manifest.evidence.bias, region, photo, faces)
 
     def __call__(self, images: ImageInput | Sequence[ImageInput]) -> list[LabelScore] | list[list[LabelScore]]:
@@ -249,9 +245,9 @@ class Classifier:
         Raises:
             UsageError: The model has no such operating point.
         """
+        arguments = replace(self._arguments, operating_point=operating_point)
         other = Classifier.__new__(type(self))
-        vars(other).update(vars(self), _arguments=replace(self._arguments, operating_point=operating_point))
-        other._judge_at(operating_point)  # noqa: SLF001 of this class
+        vars(other).update(vars(self), _arguments=arguments, _judge=Judge(self.manifest, operating_point))
         return other
 
     def close(self) -> None:
@@ -321,47 +317,7 @@ class Classifier:
             if isinstance(found, InputError):
                 yield Failure(name, found, manifest.id, engine.device)
             else:
-                yield self._prediction(name, *next(rows), engine, found)
-
-    def _prediction(
-        self,
-        name: str,
-        probabilities: NDArray[np.float32],
-        faces: NDArray[np.float32] | None,
-        engine: Engine,
-        findings: Findings,
-    ) -> Prediction:
-        manifest = engine.manifest
-        scores = dict(zip(manifest.labels, probabilities.tolist(), strict=True))
-        p_ai = min(1.0, sum(scores[label] for label in manifest.ai_labels))
-        face_probability, face_warnings = face_answer(faces, manifest.faces)
-        warnings = face_warnings + findings.warnings
-        is_blind = PhotoWarning.NO_FACE in warnings or findings.missing > MAX_MISSING
-        verdict = Verdict.UNCERTAIN if is_blind else self._verdict(p_ai)
-        return Prediction(
-            name,
-            verdict,
-            p_ai,
-            scores,
-            manifest.id,
-            engine.device,
-            engine.fallback,
-            face_probability,
-            warnings,
-            findings.provenance,
-            self._basis,
-        )
-
-    def _judge_at(self, operating_point: str) -> None:
-        self._point = self.manifest.operating_point(operating_point)
-        measured = self.manifest.reasons
-        rules = measured.at(operating_point) if measured else None
-        self._basis = Basis(operating_point, self._point.real_below, self._point.ai_from, rules)
-
-    def _verdict(self, p_ai: float) -> Verdict:
-        if p_ai >= self._point.ai_from:
-            return Verdict.AI
-        return Verdict.REAL if p_ai < self._point.real_below else Verdict.UNCERTAIN
+                yield self._judge.prediction(name, *next(rows), engine, found)
 
 
 def _run(engine: Engine, share: Sequence[tuple[str, NDArray[np.uint8]]], look: Look | None) -> Outputs:
