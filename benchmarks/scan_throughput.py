@@ -20,7 +20,7 @@ from aiface_runtime.files import sha256_of
 from aiface_runtime.folders import photos_below
 from aiface_runtime.latency import take_turns
 from aiface_runtime.scan import ScanOptions, scan
-from benchmarks.limits import machine
+from benchmarks.machine import machine
 
 
 def main() -> None:
