@@ -26,11 +26,12 @@ test: export OMP_WAIT_POLICY = PASSIVE
 test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
 test: export AIFACE_TEST_OPENVINO = $(CURDIR)/.venv/openvino
 test: lint .venv/keras/.ready .venv/serve/.ready .venv/page/.ready
-	.venv/test/bin/pytest --durations=20
+	.venv/test/bin/pytest --numprocesses=2 --dist=loadfile --ignore=tests/page --ignore=tests/integration/serve --durations=20
 	.venv/keras/bin/pytest tests/integration/export/test_keras.py
 	.venv/serve/bin/pytest tests/integration/serve
 	scripts/install_chromium.sh
-	.venv/page/bin/pytest tests/page
+	.venv/page/bin/pytest tests/page tests/integration/documents/test_site_in_chromium.py
+	.venv/page/bin/pytest tests/integration/documents/test_blocks.py -k demo
 
 check: lint
 	.venv/test/bin/pytest -q tests/unit/runtime
@@ -102,8 +103,8 @@ reliability: soak fuzz wheel
 # Gradio 6 and transformers 4.57 exclude each other; the version that the Space runs is the one that is tested.
 .venv/page/.ready: setup.cfg pyproject.toml space/README.md $(shell find aiface_runtime evaluation export training models -type d -not -name __pycache__)
 	$(PYTHON) -m venv .venv/page
-	.venv/page/bin/python $(PIP_INSTALL) --editable ".[cpu,demo]" \
-	  gradio==$$(sed -n 's/^sdk_version: //p' space/README.md) pytest playwright axe-playwright-python
+	.venv/page/bin/python $(PIP_INSTALL) --editable ".[cpu,c2pa,demo,docs,sample]" \
+	  gradio==$$(sed -n 's/^sdk_version: //p' space/README.md) pytest playwright axe-playwright-python sybil
 	@touch $@
 
 # The service without PyTorch and with nothing but its extra, and schemathesis, which asks it whatever its description allows.

@@ -184,6 +184,8 @@ NOT_RUN = Counter(
         ("docs/large.md", "takes hours"): 1,
         ("docs/provenance.md", "installs packages"): 1,
         ("docs/quickstart.md", "installs packages"): 1,
+        ("docs/reasons.md", "installs packages"): 1,
+        ("docs/reasons.md", "needs the photos beside the project"): 1,
         ("docs/serve.md", "asks a service that runs"): 1,
         ("docs/serve.md", "installs packages"): 1,
         ("docs/serve.md", "needs another machine"): 1,

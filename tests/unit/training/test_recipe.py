@@ -15,6 +15,7 @@ _KINDS: dict[str, type[BaseRecipe]] = {
     "reference_resnet": ReferenceRecipe,
     "clip_teacher": TeacherRecipe,
     "efficientnet_lite0": StudentRecipe,
+    "swin_tiny_distilled": StudentRecipe,
 }
 
 
