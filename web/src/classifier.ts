@@ -1,8 +1,7 @@
 /** From a photo to an answer: what callers of the library use. */
-import type { Env } from "onnxruntime-common";
 import { readModel, type Device } from "#platform";
 import { decode, describe, type DecodedPhoto, type PhotoInput } from "./decode.js";
-import { Engine } from "./engine.js";
+import { Engine, type WasmPaths } from "./engine.js";
 import { AifaceError, ModelError } from "./errors.js";
 import { faceAnswer } from "./faces.js";
 import { checkedLimits, type Limits } from "./limits.js";
@@ -21,8 +20,8 @@ export interface LoadOptions {
   /** Name of the thresholds that turn `p_ai` into a verdict; `balanced` by default. */
   readonly operatingPoint?: string;
   readonly limits?: Partial<Limits>;
-  /** Where onnxruntime-web's WASM files are, if not beside it: a folder's URL, or `{ mjs, wasm }`. */
-  readonly wasmPaths?: Env.WasmFilePaths | string;
+  /** Where onnxruntime-web's WASM files are, if not beside it: a folder's URL, or for each device `{ mjs, wasm }`. */
+  readonly wasmPaths?: WasmPaths;
 }
 
 /** Tells a real face photo from an AI-generated one; the photo stays where it is. */

@@ -6,11 +6,14 @@ import { outputShapes, type Manifest } from "./manifest.js";
 import { checkedOutput, type RawTensor, type Tensors } from "./outputs.js";
 import { checkSelfTest } from "./selfTest.js";
 
+/** Where onnxruntime-web's WASM files are: the URL of their folder, or of each file, by device. */
+export type WasmPaths = string | Readonly<Partial<Record<Device, Env.WasmFilePaths>>>;
+
 /** What `Classifier.load` passes on. */
 export interface EngineOptions {
   readonly device: Device | "auto";
   readonly threads: number | undefined;
-  readonly wasmPaths: Env.WasmFilePaths | string | undefined;
+  readonly wasmPaths: WasmPaths | undefined;
 }
 
 const MAX_THREADS = 4; // by default: more hardly help a network of this size
@@ -31,7 +34,7 @@ export class Engine {
   static async open(data: Uint8Array, manifest: Manifest, options: EngineOptions, origin: string): Promise<Engine> {
     if (options.device !== "wasm") {
       try {
-        await checkWebGpu();
+        await checkWebGpu(options.device === "auto");
         return await Engine.openOn("webgpu", data, manifest, options, null, origin);
       } catch (error) {
         const problem = reason(error);
@@ -57,7 +60,8 @@ export class Engine {
     const threads = chooseThreads(options.threads);
     runtime.env.logLevel = "error";
     runtime.env.wasm.numThreads = threads;
-    if (options.wasmPaths !== undefined) runtime.env.wasm.wasmPaths = options.wasmPaths;
+    const paths = typeof options.wasmPaths === "object" ? options.wasmPaths[device] : options.wasmPaths;
+    if (paths !== undefined) runtime.env.wasm.wasmPaths = paths;
     let session: InferenceSession;
     try {
       session = await runtime.InferenceSession.create(data, { executionProviders: [device], logSeverityLevel: 3 });
@@ -150,8 +154,11 @@ function chooseThreads(threads: number | undefined): number {
   return globalThis.crossOriginIsolated ? (threads ?? Math.min(MAX_THREADS, navigator.hardwareConcurrency)) : 1;
 }
 
-async function checkWebGpu(): Promise<void> {
+/** Refuse where there is no WebGPU, and for `auto` one that software computes, which is slower than WASM. */
+async function checkWebGpu(isAuto: boolean): Promise<void> {
   const gpu = globalThis.navigator?.gpu;
   if (!gpu) throw new Error("there is no navigator.gpu here");
-  if (!(await gpu.requestAdapter())) throw new Error("navigator.gpu has no adapter");
+  const adapter = await gpu.requestAdapter();
+  if (!adapter) throw new Error("navigator.gpu has no adapter");
+  if (isAuto && adapter.info.isFallbackAdapter) throw new Error("its adapter is software");
 }

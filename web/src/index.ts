@@ -1,6 +1,7 @@
 /** Tells a real face photo from an AI-generated one, in a browser tab or in Node. */
 export { Classifier, type LoadOptions } from "./classifier.js";
 export type { PhotoInput, PixelData } from "./decode.js";
+export type { WasmPaths } from "./engine.js";
 export { AifaceError, InputError, ModelError, type ErrorCode } from "./errors.js";
 export type { Limits } from "./limits.js";
 export {

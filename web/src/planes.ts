@@ -171,6 +171,6 @@ export function reduce(plane: Plane, factor: number, channels = 1): Plane {
  */
 export function reducePlanes([luma, u, v]: Planes, factor: number): Planes {
   const isSmallOnBoth = u.width < luma.width && u.height < luma.height;
-  const colour = isSmallOnBoth ? factor / 2 : factor;
+  const colour = isSmallOnBoth ? Math.max(1, factor / 2) : factor;
   return [reduce(luma, factor), reduce(u, colour), reduce(v, colour)];
 }
