@@ -51,7 +51,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return None
         return super().send_head()
 
-    def list_directory(self, path: Any) -> None:
+    def list_directory(self, path: Any) -> None:  # noqa: ARG002 the base class's
         """Answer that there is nothing: folders are not listed."""
         self.send_error(404)
 

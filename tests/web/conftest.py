@@ -64,7 +64,7 @@ class _PackageHandler(SimpleHTTPRequestHandler):
             self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         super().end_headers()
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         pass
 
 
@@ -100,13 +100,16 @@ def site_url(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed here")
+def chromium_path() -> str:
     path = os.environ.get("AIFACE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("there is no Chromium here: install it, or name it in AIFACE_TEST_CHROMIUM")
+    return path or pytest.skip("there is no Chromium here: install it, or name it in AIFACE_TEST_CHROMIUM")
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Browser]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed here")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
         yield browser
         browser.close()
 
@@ -114,14 +117,19 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def open_package(package: Path, chromium: Browser) -> Iterator[Callable[..., Page]]:
     """Open a page on which `classifier` is loaded; without `isolated` it has no shared memory."""
-    servers = {isolated: ThreadingHTTPServer(("127.0.0.1", 0), partial(_PackageHandler, directory=str(package)))
-               for isolated in (True, False)}
+    handler = partial(_PackageHandler, directory=str(package))
+    servers = {isolated: ThreadingHTTPServer(("127.0.0.1", 0), handler) for isolated in (True, False)}
     servers[False].isolated = False  # type: ignore[attr-defined]
 
-    def open_page(options: dict[str, Any] | None = None, *, isolated: bool = True, before: str = "") -> Page:
-        page = chromium.new_page()
-        if before:
-            page.add_init_script(before)
+    def open_page(
+        options: dict[str, Any] | None = None,
+        *,
+        isolated: bool = True,
+        before: str = "",
+        browser: Browser = chromium,
+    ) -> Page:
+        page = browser.new_page()
+        page.add_init_script(before)
         page.goto(f"http://127.0.0.1:{servers[isolated].server_port}/")
         page.evaluate(LOAD, options or {})
         return page

@@ -63,8 +63,15 @@ async function show(photo: Blob, explanation: Explanation): Promise<void> {
   status.textContent = `${record.input}: ${verdict}`;
 }
 
+/** Draw the photo; one whose file lacks its end is judged, but not shown by browsers. */
 async function redraw(): Promise<void> {
-  if (shown) await drawPicture(canvas, shown.photo, shown.explanation, map.checked);
+  if (!shown) return;
+  const { photo, explanation } = shown;
+  const isDrawn = await drawPicture(canvas, photo, explanation, map.checked).then(
+    () => true,
+    () => false,
+  );
+  canvas.hidden = find<HTMLElement>("map-choice").hidden = !isDrawn;
 }
 
 input.addEventListener("change", () => ask(input.files?.[0]));
