@@ -1,4 +1,4 @@
-"""`python -m benchmarks.browser`: what the browser page loads, and how long a photo takes in it; a Markdown table or JSON.
+"""`python -m benchmarks.browser`: what the browser page loads, and how long a photo takes in it.
 
 Needs Chromium, playwright and the built page (`make web`).
 """

@@ -101,8 +101,13 @@ def site_url(site: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
-    path = os.environ.get("AIFACE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    return path or pytest.skip("there is no Chromium here: install it, or name it in AIFACE_TEST_CHROMIUM")
+    named = os.environ.get("AIFACE_TEST_CHROMIUM")
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    return (
+        named
+        or next(found, None)
+        or pytest.skip("there is no Chromium here: install it, or name it in AIFACE_TEST_CHROMIUM")
+    )
 
 
 @pytest.fixture(scope="session")

@@ -324,3 +324,8 @@ def test_webgpu_by_name_is_an_error_without(page: Page) -> None:
     load = "import('aiface-web').then(({ Classifier }) => Classifier.load('/model.onnx', { device: 'webgpu' }))"
     error = page.evaluate(f"attempt(() => {load})")["error"]
     assert error["code"] == "device_unavailable"
+
+
+def test_missing_wasm_files_are_one_clear_error(open_package: Callable[..., Page]) -> None:
+    with pytest.raises(Exception, match=r"device 'wasm' cannot be had: .*WASM files are served"):
+        open_package({"device": "wasm", "wasmPaths": "/nowhere/"})

@@ -66,9 +66,13 @@ export class Engine {
     try {
       session = await runtime.InferenceSession.create(data, { executionProviders: [device], logSeverityLevel: 3 });
     } catch (error) {
-      throw new ModelError("model_corrupt", `${origin}: onnxruntime-web cannot open it (${reason(error)})`, {
-        cause: error,
-      });
+      const problem = reason(error);
+      if (problem.includes("no available backend")) {
+        const message = `device '${device}' cannot be had: ${problem}; see that onnxruntime-web's WASM files are served`;
+        throw new ModelError("device_unavailable", message, { cause: error });
+      }
+      const message = `${origin}: onnxruntime-web cannot open it (${problem}); export the model again`;
+      throw new ModelError("model_corrupt", message, { cause: error });
     }
     const engine = new Engine(manifest, device, runtime.env.wasm.numThreads ?? threads, fallback, runtime, session);
     try {
@@ -160,5 +164,7 @@ async function checkWebGpu(isAuto: boolean): Promise<void> {
   if (!gpu) throw new Error("there is no navigator.gpu here");
   const adapter = await gpu.requestAdapter();
   if (!adapter) throw new Error("navigator.gpu has no adapter");
-  if (isAuto && adapter.info.isFallbackAdapter) throw new Error("its adapter is software");
+  // Where an older browser says it, the types no longer know.
+  const { isFallbackAdapter } = adapter.info ?? (adapter as { isFallbackAdapter?: boolean });
+  if (isAuto && isFallbackAdapter) throw new Error("its adapter is software");
 }

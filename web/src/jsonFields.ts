@@ -24,7 +24,7 @@ export function parseObject(text: string): JsonObject {
 function checkStructure(text: string): void {
   const open: Set<string>[] = [];
   let string = "";
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/g)) {
+  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:]/g)) {
     if (token === "{" || token === "[") {
       if (open.push(new Set()) > MAX_DEPTH)
         throw new Error(`has more than ${MAX_DEPTH} objects and lists in each other`);

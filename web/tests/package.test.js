@@ -1,14 +1,15 @@
 // The package as it is published: packed, installed in a fresh folder and used there from Node and TypeScript.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
-const MODEL = fileURLToPath(new URL("../../models/aiface-lite0.onnx", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const MODEL = join(ROOT, "models/aiface-lite0.onnx");
 const folder = mkdtempSync(join(tmpdir(), "aiface-web-"));
 
 const run = (program, ...args) => execFileSync(program, args, { cwd: folder, encoding: "utf-8" });
@@ -38,6 +39,13 @@ test("it answers in Node", () => {
   assert.equal(record.verdict, "uncertain"); // there is no face
   assert.deepEqual(record.warnings, ["no_face"]);
   assert.ok(Math.abs(record.scores.real + record.scores.ai - 1) < 1e-6);
+});
+
+test("the example of docs/web.md runs", () => {
+  const page = readFileSync(join(ROOT, "docs/web.md"), "utf-8");
+  writeFileSync(join(folder, "example.js"), /```js\n(\/\/ Node\n[^]*?)```/.exec(page)[1]);
+  const shown = execFileSync("node", [join(folder, "example.js")], { cwd: ROOT, encoding: "utf-8" });
+  assert.match(shown, /verdict: 'uncertain'/);
 });
 
 test("its types are those that a caller sees", () => {
