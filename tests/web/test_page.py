@@ -93,7 +93,7 @@ def test_a_file_that_is_no_photo_is_said(context: BrowserContext, site_url: str,
     file.write_text("no photo")
     page = opened(context, site_url)
     page.set_input_files("#photo", file)
-    page.wait_for_function("document.getElementById('status').textContent.startsWith('notes.txt: not a picture')")
+    page.wait_for_function("() => document.getElementById('status').textContent.startsWith('notes.txt: not a picture')")
     assert page.locator("#result").is_hidden()
 
 
@@ -118,7 +118,7 @@ def test_nothing_leaves_the_page(context: BrowserContext, site_url: str, portrai
     context.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     context.on("weberror", lambda error: problems.append(str(error.error)))
     page = opened(context, site_url)
-    page.wait_for_function("navigator.serviceWorker.controller")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
     page.wait_for_load_state("networkidle")
     assert requests
     assert [request.url for request in requests if not request.url.startswith((site_url, "blob:"))] == []
@@ -149,7 +149,7 @@ def test_it_works_without_a_network_after_the_first_load(
     context: BrowserContext, site_url: str, portrait: Path
 ) -> None:
     page = opened(context, site_url)
-    page.wait_for_function("navigator.serviceWorker.controller")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
     first = ask(page, portrait)
     page.close()
     context.set_offline(True)

@@ -26,7 +26,10 @@ const sinc = (x: number): number => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * 
 const FILTERS: Record<Averaging, { support: number; weight: (x: number) => number }> = {
   box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
   bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
-  hamming: { support: 1, weight: (x) => (Math.abs(x) >= 1 ? 0 : sinc(x) * (0.54 + 0.46 * Math.cos(x * Math.PI))) },
+  hamming: {
+    support: 1,
+    weight: (x) => (Math.abs(x) >= 1 ? 0 : sinc(x) * (Math.fround(0.54) + Math.fround(0.46) * Math.cos(x * Math.PI))),
+  },
   bicubic: { support: 2, weight: bicubic },
   lanczos: { support: 3, weight: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 };
@@ -53,25 +56,25 @@ interface Weights {
  * @param box Part of the photo that is resized; all of it by default.
  */
 export function resize(photo: Pixels, width: number, height: number, filter: Averaging | "nearest", box?: Box): Pixels {
-  const [left, top, right, bottom] = box ?? [0, 0, photo.width, photo.height];
-  const isWhole = left === 0 && top === 0 && right === photo.width && bottom === photo.height;
-  if (isWhole && width === photo.width && height === photo.height) return photo;
-  if (filter === "nearest") return nearest(photo, width, height, [left, top, right, bottom]);
+  const [left, top, right, bottom] = (box?.map(Math.fround) as unknown as Box) ?? [0, 0, photo.width, photo.height];
   const needsAcross = width !== photo.width || left !== 0 || right !== photo.width;
   const needsDown = height !== photo.height || top !== 0 || bottom !== photo.height;
-  const down = weigh(photo.height, top, bottom, height, filter);
-  let source = photo;
-  let firstRow = 0;
-  if (needsAcross) {
-    firstRow = down.first[0] as number;
-    const lastRow = (down.first[height - 1] as number) + (down.count[height - 1] as number);
-    source = across(photo, weigh(photo.width, left, right, width, filter), width, firstRow, lastRow);
-  }
-  return needsDown ? downwards(source, down, height, firstRow) : source;
+  if (!needsAcross && !needsDown) return photo;
+  if (filter === "nearest") return nearest(photo, width, height, [left, top, right, bottom]);
+  const down = (from: Pixels): Pixels =>
+    needsDown ? downwards(from, weigh(photo.height, top, bottom, height, filter)) : from;
+  const wide = (from: Pixels): Pixels =>
+    needsAcross ? across(from, weigh(photo.width, left, right, width, filter)) : from;
+  return isDownFirst(photo, width, height) ? wide(down(photo)) : down(wide(photo));
+}
+
+/** Say whether the pass down comes first, as since Pillow 13 where it drops far more rows than the other one columns. */
+function isDownFirst(photo: Pixels, width: number, height: number): boolean {
+  return height < photo.height && photo.height - height > 2 * (photo.width - width);
 }
 
 function weigh(size: number, from: number, to: number, out: number, filter: Averaging): Weights {
-  const scale = (to - from) / out;
+  const scale = Math.fround(to - from) / out;
   const spread = Math.max(1, scale);
   const { support, weight } = FILTERS[filter];
   const reach = support * spread;
@@ -106,12 +109,11 @@ function clip(sum: number): number {
   return level < 0 ? 0 : level > 255 ? 255 : level;
 }
 
-function across(photo: Pixels, weights: Weights, width: number, firstRow: number, lastRow: number): Pixels {
-  const { first, count, values, stride } = weights;
+function across(photo: Pixels, { first, count, values, stride }: Weights): Pixels {
   const source = photo.data;
-  const data = new Uint8Array((lastRow - firstRow) * width * 3);
-  let at = 0;
-  for (let row = firstRow; row < lastRow; row++) {
+  const width = first.length;
+  const data = new Uint8Array(photo.height * width * 3);
+  for (let row = 0, at = 0; row < photo.height; row++) {
     for (let column = 0; column < width; column++) {
       let from = 3 * (row * photo.width + (first[column] as number));
       let [red, green, blue] = [HALF, HALF, HALF];
@@ -128,11 +130,11 @@ function across(photo: Pixels, weights: Weights, width: number, firstRow: number
       data[at++] = clip(blue);
     }
   }
-  return { data, width, height: lastRow - firstRow };
+  return { data, width, height: photo.height };
 }
 
-function downwards(photo: Pixels, weights: Weights, height: number, firstRow: number): Pixels {
-  const { first, count, values, stride } = weights;
+function downwards(photo: Pixels, { first, count, values, stride }: Weights): Pixels {
+  const height = first.length;
   const line = photo.width * 3;
   const data = new Uint8Array(height * line);
   const sums = new Int32Array(line);
@@ -140,7 +142,7 @@ function downwards(photo: Pixels, weights: Weights, height: number, firstRow: nu
     sums.fill(HALF);
     for (let k = 0; k < (count[row] as number); k++) {
       const weight = values[row * stride + k] as number;
-      const from = ((first[row] as number) + k - firstRow) * line;
+      const from = ((first[row] as number) + k) * line;
       for (let x = 0; x < line; x++) sums[x] = (sums[x] as number) + (photo.data[from + x] as number) * weight;
     }
     for (let x = 0; x < line; x++) data[row * line + x] = clip(sums[x] as number);
