@@ -9,7 +9,12 @@ function serviceWorker(): Plugin {
     enforce: "post",
     generateBundle(_options, bundle) {
       const own = Object.keys(bundle).filter((name) => !/asyncify|webgpu|\.map$/.test(name));
-      const files = ["./", "./icon.svg", ...own.filter((name) => name !== "index.html").map((name) => `./${name}`)];
+      const files = [
+        "./",
+        "./icon.svg",
+        "./licences.txt",
+        ...own.filter((name) => name !== "index.html").map((name) => `./${name}`),
+      ];
       const contents = Object.values(bundle).map((item) => (item.type === "asset" ? item.source : item.code));
       const hash = createHash("sha256");
       for (const content of contents) hash.update(content);

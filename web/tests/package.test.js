@@ -69,3 +69,13 @@ test("the tarball holds the library and nothing else", () => {
   const files = readdirSync(join(folder, "node_modules/aiface-web"));
   assert.deepEqual(files.sort(), ["README.md", "dist", "package.json"]);
 });
+
+test("the lock file names no address but the public registry's", () => {
+  const { packages } = JSON.parse(readFileSync(join(HERE, "package-lock.json"), "utf-8"));
+  const addresses = Object.values(packages).flatMap(({ resolved }) => resolved ?? []);
+  assert.deepEqual(
+    addresses.filter((address) => !address.startsWith("https://registry.npmjs.org/")),
+    [],
+  );
+  assert.ok(Object.values(packages).filter(({ integrity }) => integrity).length > 10);
+});
