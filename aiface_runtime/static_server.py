@@ -12,6 +12,7 @@ from .errors import OutputError, UsageError
 if TYPE_CHECKING:
     from typing import Any
 
+PAGE = Path(__file__).resolve().parents[1] / "web" / "site"  # of a checkout, once `make web` has built it
 _HOST = "127.0.0.1"
 # Nothing comes from elsewhere, no script is written into the page, WebAssembly alone is compiled at run time; and the
 # page is isolated from other origins, without which browsers give it no shared memory, and so no threads.
@@ -69,7 +70,7 @@ class PageServer(ThreadingHTTPServer):
     """A server of one folder on loopback; `serve_forever` answers until `shutdown` is called or it is interrupted.
 
     Args:
-        folder: Folder with an `index.html`, as `npm run build` makes `web/site`.
+        folder: Folder with an `index.html`; a checkout's built page by default.
         port: Port to listen on; 0 for any that is free.
 
     Raises:
@@ -79,7 +80,7 @@ class PageServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    def __init__(self, folder: Path = PAGE, port: int = 0) -> None:
         if not (folder / "index.html").is_file():
             raise UsageError(f"{folder}: no built page; make it in a checkout with: make web")
         try:

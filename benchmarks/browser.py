@@ -127,8 +127,9 @@ class _Page:
         page.set_default_timeout(_WAIT)
         page.goto(url)
         page.wait_for_selector("#photo:enabled")
-        # The service worker's own program is not part of what the page waits for.
-        self.files = [response.body() for name, response in loaded.items() if not name.endswith("sw.js")]
+        # What the service worker fetches to keep it is not part of what the page waits for.
+        waited_for = [response for name, response in [*loaded.items()] if not name.endswith("sw.js")]
+        self.files = [response.body() for response in waited_for]
         self.threads = int(page.evaluate("crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1"))
         self._page = page
 

@@ -82,7 +82,9 @@ async function fromFrame(frame: VideoFrame, header: Header, reduction: Reduction
   const factor = reduction(fullSize);
   const colours = coloursFor(header, frame);
   const planes = colours && (await planesOf(frame));
-  const pixels = planes ? planesToRgb(reducePlanes(planes, factor), colours) : reduceRgb(await rgbOf(frame), factor);
+  const pixels = planes
+    ? planesToRgb(reducePlanes(planes, factor, header.steps ?? []), colours)
+    : reduceRgb(await rgbOf(frame), factor);
   return { pixels, factor, fullSize, turn: turnOf(frame), fallback: null };
 }
 

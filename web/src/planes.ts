@@ -1,4 +1,5 @@
 /** From decoded planes of luma and colour to RGB, as the libraries below Pillow do it, to the bit for JPEG and WebP. */
+import { reduceBlocks } from "./jpegBlocks.js";
 import type { Pixels } from "./resample.js";
 
 /** Samples of 8 bits, row by row. */
@@ -138,12 +139,7 @@ function clampTo(index: number, size: number): number {
   return Math.min(size - 1, Math.max(0, index));
 }
 
-/**
- * Average squares of `factor` x `factor` samples, `channels` of them interleaved.
- *
- * libjpeg's inverse transform at a half, a quarter or an eighth of the size gives the averages of what it gives at full
- * size (jidctred.c), here within a level.
- */
+/** Average squares of `factor` x `factor` samples, `channels` of them interleaved: libjpeg's levels within one. */
 export function reduce(plane: Plane, factor: number, channels = 1): Plane {
   if (factor === 1) return plane;
   const [width, height] = [Math.ceil(plane.width / factor), Math.ceil(plane.height / factor)];
@@ -168,9 +164,15 @@ export function reduce(plane: Plane, factor: number, channels = 1): Plane {
 /**
  * Reduce the planes of a JPEG as libjpeg does: planes of colour are halved one time less for each axis on which they
  * are subsampled already, where that is so of both or of none.
+ *
+ * @param steps Steps of the coefficients of each component.
  */
-export function reducePlanes([luma, u, v]: Planes, factor: number): Planes {
-  const isSmallOnBoth = u.width < luma.width && u.height < luma.height;
-  const colour = isSmallOnBoth ? Math.max(1, factor / 2) : factor;
-  return [reduce(luma, factor), reduce(u, colour), reduce(v, colour)];
+export function reducePlanes(planes: Planes, factor: number, steps: readonly Uint16Array[]): Planes {
+  const [luma, colour] = planes;
+  const isSmallOnBoth = colour.width < luma.width && colour.height < luma.height;
+  return planes.map((plane, index) => {
+    const own = index && isSmallOnBoth ? Math.max(1, factor / 2) : factor;
+    const table = steps[index];
+    return own === 1 || !table ? reduce(plane, own) : reduceBlocks(plane, own, table);
+  }) as unknown as Planes;
 }

@@ -7,6 +7,8 @@ export interface Header {
   readonly type: string;
   /** Width and height in pixels, as stored; null where the header is not read. */
   readonly size: readonly [number, number] | null;
+  /** Steps of the 64 coefficients of each component of a JPEG, in rows. */
+  readonly steps?: readonly Uint16Array[];
   /** The parts that decoding needs, so that no profile or orientation changes what the decoder gives. */
   readonly picture: Uint8Array;
   /** EXIF orientation, 1 to 8; null where it is the decoder that tells. */

@@ -17,11 +17,21 @@ const isBare = (marker: number): boolean => marker === 0x01 || (marker >= 0xd0 &
 // With JFIF's and Adobe's segments, which name the colours.
 const isDecoded = (marker: number): boolean => isFrame(marker) || [0xc4, 0xcc, 0xdb, 0xdd, 0xe0, 0xee].includes(marker);
 
-/** A component of the frame: its number and sampling factors. */
+/** For each coefficient as stored, its index in rows: diagonals, every other one upwards. */
+const DIAGONALS = Array.from({ length: 64 }, (_, index) => index).sort((a, b) => {
+  const [[y, x], [other, across]] = [
+    [a >> 3, a & 7],
+    [b >> 3, b & 7],
+  ] as const;
+  return x + y - (other + across) || ((x + y) % 2 ? y - other : x - across);
+});
+
+/** A component of the frame: its number, its sampling factors, and which table has its coefficients' steps. */
 export interface Component {
   readonly id: number;
   readonly across: number;
   readonly down: number;
+  readonly table: number;
 }
 
 /** The frame header. */
@@ -44,6 +54,7 @@ interface Scan {
 interface Front {
   parts: Uint8Array[];
   start: number;
+  tables: Map<number, Uint16Array>;
   frame?: Frame;
   exif?: Uint8Array;
   xmp?: Uint8Array;
@@ -65,6 +76,7 @@ export function readJpeg(data: Uint8Array): Header {
     format: "JPEG",
     type: "image/jpeg",
     size: [frame.width, frame.height],
+    steps: frame.components.flatMap(({ table }) => front.tables.get(table) ?? []),
     picture,
     ...readOrientation(front.exif, front.xmp),
     isWideGamut: isWideGamut(front.icc),
@@ -81,7 +93,7 @@ function hasMarker(data: Uint8Array, marker: number, from: number): boolean {
 }
 
 function readFront(data: Uint8Array): Front {
-  const front: Front = { parts: [data.subarray(0, 2)], start: data.length };
+  const front: Front = { parts: [data.subarray(0, 2)], start: data.length, tables: new Map() };
   for (const { marker, begin, body, end } of segments(data)) {
     if (marker === SCAN) {
       front.start = begin;
@@ -89,6 +101,7 @@ function readFront(data: Uint8Array): Front {
     }
     const content = data.subarray(body, end);
     if (isFrame(marker)) front.frame = readFrame(marker, content);
+    else if (marker === 0xdb) readTables(content, front.tables);
     else if (marker === 0xe1 && startsWith(content, EXIF))
       front.exif = joined(front.exif, front.exif ? content.subarray(EXIF.length) : content);
     else if (marker === 0xe1 && startsWith(content, XMP)) front.xmp = content.subarray(XMP.length);
@@ -136,13 +149,29 @@ function nextMarker(data: Uint8Array, from: number): number {
   return -1;
 }
 
+/** Read tables of steps, of 8 or 16 bits each, which are stored along the diagonals. */
+function readTables(content: Uint8Array, tables: Map<number, Uint16Array>): void {
+  for (let at = 0; at < content.length;) {
+    const kind = content[at++] as number;
+    const bytes = kind >> 4 ? 2 : 1;
+    const table = new Uint16Array(64);
+    DIAGONALS.forEach((index, k) => {
+      const from = at + k * bytes;
+      table[index] = Math.max(1, bytes === 2 ? lengthAt(content, from) : (content[from] ?? 0));
+    });
+    tables.set(kind & 15, table);
+    at += 64 * bytes;
+  }
+}
+
 function readFrame(marker: number, content: Uint8Array): Frame {
   const view = viewOf(content);
   const count = content[5] ?? 0;
   if (content.length < 6 + 3 * count) throw new DamagedError("its components are not described");
   const components = Array.from({ length: count }, (_, index) => {
     const factors = content[7 + 3 * index] as number;
-    return { id: content[6 + 3 * index] as number, across: factors >> 4, down: factors & 15 };
+    const [id, table] = [content[6 + 3 * index] as number, content[8 + 3 * index] as number];
+    return { id, across: factors >> 4, down: factors & 15, table };
   });
   const isRight = components.every(({ across, down }) => across > 0 && across < 5 && down > 0 && down < 5);
   if (!isRight || new Set(components.map(({ id }) => id)).size !== count || count === 0)
