@@ -2,6 +2,7 @@
 # make model                        the large model and its student, from ../shared (takes hours; goes on where it was cut off)
 # make check                        ruff, mypy --strict and the unit tests of the runtime: under a minute once set up
 # make test                         ruff, mypy --strict and all tests
+# make web                          the browser's package and page in web/: build and tests; needs node 20.19 or later and npm
 # make soak                         100,000 predictions: memory, descriptors and threads stay where they are
 # make fuzz                         1,000,000 mutated photos, manifests and model files; goes on where it was cut off
 # make wheel                        the wheel of the last commit, built twice and compared to the byte, in dist/
@@ -14,7 +15,7 @@ PYTHON ?= python3
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 
-.PHONY: run check lint test model soak fuzz wheel audit reliability docs extras clean
+.PHONY: run check lint test web model soak fuzz wheel audit reliability docs extras clean
 .DELETE_ON_ERROR:
 
 run: .venv/run/.ready
@@ -26,12 +27,13 @@ test: export OMP_WAIT_POLICY = PASSIVE
 test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
 test: export AIFACE_TEST_OPENVINO = $(CURDIR)/.venv/openvino
 test: lint .venv/keras/.ready .venv/serve/.ready .venv/page/.ready
-	.venv/test/bin/pytest --numprocesses=2 --dist=loadfile --ignore=tests/page --ignore=tests/integration/serve --durations=20
+	.venv/test/bin/pytest --numprocesses=2 --dist=loadfile --ignore=tests/page --ignore=tests/web --ignore=tests/integration/serve --durations=20
 	.venv/keras/bin/pytest tests/integration/export/test_keras.py
 	.venv/serve/bin/pytest tests/integration/serve
 	scripts/install_chromium.sh
 	.venv/page/bin/pytest tests/page tests/integration/documents/test_site_in_chromium.py
 	.venv/page/bin/pytest tests/integration/documents/test_blocks.py -k demo
+	$(MAKE) web
 
 check: lint
 	.venv/test/bin/pytest -q tests/unit/runtime
@@ -40,6 +42,13 @@ lint: .venv/test/.ready
 	.venv/test/bin/ruff check .
 	.venv/test/bin/ruff format --check .
 	.venv/test/bin/mypy
+
+# Those of Chromium's tests that need playwright run in the environment that has it, and are skipped in the other.
+web: .venv/page/.ready
+	@if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(!(a > 20 || (a === 20 && b >= 19)))' \
+	  || ! npm --version > /dev/null; then echo "web/ SKIPPED: it needs node 20.19 or later (Debian 13 has it) and npm"; else \
+	  cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run check && npm run build && npm test && cd .. && \
+	  scripts/install_chromium.sh && .venv/page/bin/pytest tests/web; fi
 
 model: .venv/test/.ready
 	scripts/train_bundled_model.sh
@@ -114,4 +123,5 @@ reliability: soak fuzz wheel
 	@touch $@
 
 clean:
+	rm -rf web/dist web/site web/node_modules
 	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache

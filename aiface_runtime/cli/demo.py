@@ -21,6 +21,9 @@ _QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.add_argument(
+        "--browser", action="store_true", help="the page that answers in the browser itself, by WebAssembly"
+    )
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, this machine alone")
     parser.add_argument("--port", type=int, default=7860, metavar="N", help="default: 7860; 0 for any that is free")
     add_decoding_arguments(parser)
@@ -29,6 +32,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the address of the page, and serve it until a signal ends the program."""
+    return _serve_files(args) if args.browser else _serve_gradio(args)
+
+
+def _serve_files(args: argparse.Namespace) -> int:
+    """Serve the page on loopback; it brings its own model."""
+    from ..errors import UsageError
+    from ..static_server import PAGE, PageServer
+
+    if not _is_loopback(args.host) or args.model is not None:
+        raise UsageError("--browser: this page is served on this machine alone, with the model that it was built with")
+    with PageServer(PAGE, args.port) as server:
+        print(server.url, flush=True)
+        server.serve_forever()
+    return 0
+
+
+def _serve_gradio(args: argparse.Namespace) -> int:
     port = _free_port(args.host, args.port)
     direct = f"{_LOCAL},{args.host}"  # Gradio asks the page whether it answers
     with tempfile.TemporaryDirectory(prefix="aiface-demo-") as folder, open_classifier(args) as classifier:

@@ -16,7 +16,7 @@ WRITTEN = [
     *(path for folder in ("examples", "space") for path in sorted((ROOT / folder).glob("*.md"))),
 ]
 RUN = ("python", "sh")
-SHOWN = ("json", "text", "dockerfile", "yaml", "toml", "ini")  # languages of blocks that nothing runs
+SHOWN = ("json", "text", "dockerfile", "yaml", "toml", "ini", "js", "html")  # languages of blocks that nothing runs
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]*) -->\n)?```(?P<language>[^\n]*)\n(?P<source>.*?)^```$",
     re.DOTALL | re.MULTILINE,
@@ -25,7 +25,7 @@ _SNIPPET = re.compile(r"^--8<--\n(.*)\n--8<--$", re.MULTILINE)
 
 # Why a block may stay unrun, and what one of its lines must show of that.
 REASONS = {
-    "installs packages": r"\b(pip|npm) (install|wheel|uninstall)\b|^make (run|check|test|docs|wheel|extras)\b",
+    "installs packages": r"\b(pip|npm) (install|wheel|uninstall)\b|^make (run|check|test|docs|wheel|extras|web)\b",
     "takes hours": r"^make (model|soak|fuzz|reliability)\b|^(\S+=\S+ )?aiface-(train|large)\b|^python -m benchmarks\b",
     "needs the model hub": r"^aiface-(export|large)\b.* [\w-]+/[\w-]+|aiface-large\.onnx",
     "needs the photos beside the project": r"\.\./shared|test_scaled_decoding",

@@ -192,6 +192,7 @@ NOT_RUN = Counter(
         ("docs/serve.md", "runs until it is stopped"): 1,
         ("docs/training.md", "takes hours"): 1,
         ("docs/troubleshooting.md", "installs packages"): 2,
+        ("docs/web.md", "installs packages"): 2,
         ("docs/your-model.md", "installs packages"): 1,
         ("docs/your-model.md", "needs the model hub"): 1,
     }
