@@ -110,7 +110,7 @@ def test_the_command_serves_the_built_page() -> None:
     assert process.returncode == 128 + signal.SIGTERM
 
 
-@pytest.mark.parametrize("words", [["--host", "0.0.0.0"], ["--model", "mine.onnx"]])  # noqa: S104 refused
+@pytest.mark.parametrize("words", [["--host", "0.0.0.0"], ["--model", "mine.onnx"]])
 def test_it_is_served_on_this_machine_alone_with_its_own_model(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
