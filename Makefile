@@ -31,7 +31,8 @@ test: lint .venv/keras/.ready .venv/serve/.ready .venv/page/.ready
 	.venv/keras/bin/pytest tests/integration/export/test_keras.py
 	.venv/serve/bin/pytest tests/integration/serve
 	scripts/install_chromium.sh
-	.venv/page/bin/pytest tests/page tests/integration/documents/test_site_in_chromium.py
+	.venv/page/bin/pytest tests/page
+	.venv/page/bin/pytest tests/integration/documents/test_site_in_chromium.py
 	.venv/page/bin/pytest tests/integration/documents/test_blocks.py -k demo
 	$(MAKE) web
 
