@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
 from .cpu_limits import usable_cores
@@ -53,6 +53,20 @@ class _Sessions:
     pid: int
     all_cores: Any
     one_core: Any = None
+
+
+class Tensor(NamedTuple):
+    """An input or output of an open graph.
+
+    Attributes:
+        name: Its name.
+        type: Type as onnxruntime names it, `tensor(float)` for instance.
+        shape: Sizes for one photo, without the first axis.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
 
 
 class Engine:
@@ -97,6 +111,16 @@ class Engine:
         session, self._candidate, self.fallback = self._open_first(options)
         self._sessions = _Sessions(os.getpid(), session)
         _ENGINES.add(self)
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """What the graph takes."""
+        return _tensors(self._live.all_cores.get_inputs())
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """What the graph returns, in its order."""
+        return _tensors(self._live.all_cores.get_outputs())
 
     @property
     def parallel_runs(self) -> int:
@@ -297,6 +321,10 @@ def _check_signature(session: Any, manifest: Manifest, name: str) -> None:
     for output, cells in manifest.output_shapes.items():
         if outputs.get(output) != ("tensor(float)", list(cells)):
             raise ManifestError(f"{name}: its graph does not return {output}, float32 {['N', *cells]}")
+
+
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
+    return [Tensor(value.name, value.type, tuple(value.shape[1:])) for value in values]
 
 
 def _signature(values: Iterable[Any]) -> dict[str, tuple[str, list[Any]]]:
