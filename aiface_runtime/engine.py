@@ -59,7 +59,7 @@ class Tensor(NamedTuple):
     """An input or output of an open graph.
 
     Attributes:
-        name: Its name.
+        name: Name by which it is asked for.
         type: Type as onnxruntime names it, `tensor(float)` for instance.
         shape: Sizes for one photo, without the first axis.
     """

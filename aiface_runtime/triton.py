@@ -138,7 +138,7 @@ def kserve_manifest(storage_uri: str, name: str, labels: Sequence[str], *, gpu: 
     """Write the InferenceService by which KServe runs a Triton repository.
 
     Args:
-        storage_uri: Where the repository, the folder that `write_repository` was given, lies.
+        storage_uri: Address of the repository, which is the folder that `write_repository` was given.
         name: Name of the model, of which the service's is made.
         labels: Lines that say what it is, put in front as comments.
         gpu: Whether it gets a GPU.

@@ -53,11 +53,11 @@ def test_bytes_are_not_copied() -> None:
     tracemalloc.start()
     try:
         with Classifier(BUNDLED, device="cpu"):
-            held, most = tracemalloc.get_traced_memory()
+            held, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert held < len(BUNDLED) / 2
-    assert most < len(BUNDLED)
+    assert peak < len(BUNDLED)
 
 
 @pytest.mark.parametrize(
