@@ -26,10 +26,10 @@ test: export OMP_WAIT_POLICY = PASSIVE
 test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
 test: export AIFACE_TEST_OPENVINO = $(CURDIR)/.venv/openvino
 test: lint .venv/languages/.ready .venv/keras/.ready .venv/serve/.ready .venv/page/.ready
+	scripts/install_chromium.sh
 	.venv/test/bin/pytest --durations=20
 	.venv/keras/bin/pytest tests/integration/export/test_keras.py
 	.venv/serve/bin/pytest tests/integration/serve
-	scripts/install_chromium.sh
 	.venv/page/bin/pytest tests/page
 
 check: lint

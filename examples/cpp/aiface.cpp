@@ -3,7 +3,7 @@
 //   c++ -std=c++17 -O2 -ffp-contract=off aiface.cpp -I HEADERS -L LIBRARY -lonnxruntime -o aiface
 //   ./aiface MODEL.onnx PHOTO.ppm [OPERATING_POINT]
 //
-// First the self-test that the file carries, then the photo: binary PPM (P6) of 8 bits, upright, in sRGB. Both results
+// First the self-test that the file carries, then the photo: binary PPM (P6) of 8 bits, upright. Both results
 // are one line of JSON. Exit code 1 and a line on stderr where the file or the machine is not as it should be.
 
 #include <onnxruntime_cxx_api.h>
