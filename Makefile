@@ -26,11 +26,11 @@ run: .venv/run/.ready
 test: export OMP_WAIT_POLICY = PASSIVE
 test: export AIFACE_TEST_TIMM = $(CURDIR)/.venv/timm
 test: export AIFACE_TEST_OPENVINO = $(CURDIR)/.venv/openvino
-test: lint .venv/keras/.ready .venv/serve/.ready .venv/page/.ready
+test: lint .venv/languages/.ready .venv/keras/.ready .venv/serve/.ready .venv/page/.ready
+	scripts/install_chromium.sh
 	.venv/test/bin/pytest --numprocesses=2 --dist=loadfile --ignore=tests/page --ignore=tests/web --ignore=tests/integration/serve --durations=20
 	.venv/keras/bin/pytest tests/integration/export/test_keras.py
 	.venv/serve/bin/pytest tests/integration/serve
-	scripts/install_chromium.sh
 	.venv/page/bin/pytest tests/page
 	.venv/page/bin/pytest tests/integration/documents/test_site_in_chromium.py
 	.venv/page/bin/pytest tests/integration/documents/test_blocks.py -k demo
@@ -102,6 +102,11 @@ reliability: soak fuzz wheel
 	.venv/test/bin/python $(PIP_INSTALL) --config-settings editable_mode=strict --editable ".[cpu,export,train,test,examples,docs]"
 	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/timm timm==1.0.31 torchvision==0.29.2
 	.venv/test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target .venv/openvino onnxruntime-openvino==1.24.1
+	@touch $@
+
+# What the programs of examples/ in C++ and for Node are built with; nothing where there is no npm.
+.venv/languages/.ready: scripts/install_languages.sh
+	scripts/install_languages.sh .venv/languages
 	@touch $@
 
 # TensorFlow without PyTorch, as the export-keras extra brings it: what reads a SavedModel.

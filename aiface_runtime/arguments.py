@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .errors import UsageError
 from .limits import Limits
@@ -15,12 +15,15 @@ from .limits import Limits
 if TYPE_CHECKING:
     from .devices import Device
 
+Model: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
+"""A model's name, the path of its file, or the content of its file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
     """What a `Classifier` was opened with, and what its pickle holds: `Classifier`'s arguments, by the same names."""
 
-    model: str | os.PathLike[str] | None
+    model: Model | None
     device: Device
     providers: Sequence[str] | None
     threads: int | None
@@ -58,8 +61,8 @@ def check_arguments(
     Raises:
         UsageError: One is of another type.
     """
-    if model is not None and not isinstance(model, (str, os.PathLike)):
-        raise UsageError(f"model {model!r}: must be a bundled model's name or the path of an .onnx file")
+    if model is not None and not isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview)):
+        raise UsageError(f"model {model!r}: must be a bundled model's name, or the path or content of an .onnx file")
     for name, value in (("device", device), ("operating_point", operating_point)):
         if not isinstance(value, str):
             raise UsageError(f"{name} {value!r}: must be a name in quotes")

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ModelCorruptError, ModelNotFoundError, UsageError
-from .model_file import ModelFile, check_sha256, read_model
+from .model_file import ModelFile, check_sha256, model_of_bytes, read_model
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from .arguments import Model
 
 GROUP = "aiface.models"  # of the entry points by which other distributions bring models
 _ELSEWHERE = {
@@ -74,7 +76,8 @@ class Entry:
         Raises:
             ModelCorruptError: The file is missing or not the published one.
         """
-        return self.read().path
+        self.read()
+        return self.path
 
 
 def _folder() -> Path:
@@ -154,11 +157,11 @@ def _find(model: str | os.PathLike[str] | None) -> Entry | Path:
     raise ModelNotFoundError(f"{path}: neither a model file nor an installed model ({', '.join(known)}){hint}")
 
 
-def load(model: str | os.PathLike[str] | None, sha256: str | None = None) -> ModelFile:
+def load(model: Model | None, sha256: str | None = None) -> ModelFile:
     """Find a model file as `resolve` does and read it, once.
 
     Args:
-        model: Name or path, as of `resolve`.
+        model: Name or path, as of `resolve`; or the file's content.
         sha256: Hash that the whole file must have, 64 hexadecimal digits; None for any, of a bundled one the published.
 
     Raises:
@@ -167,5 +170,7 @@ def load(model: str | os.PathLike[str] | None, sha256: str | None = None) -> Mod
         UsageError: `sha256` is no such hash.
     """
     check_sha256(sha256)
+    if isinstance(model, bytes | bytearray | memoryview):
+        return model_of_bytes(model, sha256)
     found = _find(model)
     return found.read(sha256) if isinstance(found, Entry) else read_model(found, sha256)

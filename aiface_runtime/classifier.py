@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
 
 import numpy as np
 
-from .arguments import Arguments, check_arguments, check_count, check_threads
+from .arguments import Arguments, Model, check_arguments, check_count, check_threads
 from .batching import Workers, forget_frames, parts, taken
 from .catalog import load
 from .devices import Device
@@ -44,8 +44,8 @@ class Classifier:
     manager.
 
     Args:
-        model: Name of a bundled or installed model, or path of an `.onnx` file from `aiface-export`; None for the
-            bundled default.
+        model: Name of a bundled or installed model, or an `.onnx` file from `aiface-export`: its path, or all of its
+            bytes, which a pickle then holds; None for the bundled default.
         device: `auto` takes the best device that truly works and says in `fallback` what it passed over; a device named
             explicitly that cannot be had is an error.
         providers: onnxruntime providers in order of preference, for devices that `device` has no name for.
@@ -64,7 +64,7 @@ class Classifier:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | None = None,
+        model: Model | None = None,
         *,
         device: Device = "auto",
         providers: Sequence[str] | None = None,
@@ -78,7 +78,7 @@ class Classifier:
         threads = check_threads(threads)
         file = load(model, sha256)
         self._arguments = Arguments(
-            _absolute(model, file), device, providers, threads, operating_point, sha256, limits, isolate
+            _lasting(model, file), device, providers, threads, operating_point, sha256, limits, isolate
         )
         self._open_engine: Engine | None = Engine(file, device, providers, threads)
         self._judge = Judge(self.manifest, operating_point)
@@ -331,7 +331,9 @@ def _run(engine: Engine, share: Sequence[tuple[str, NDArray[np.uint8]]], look: L
     return outputs
 
 
-def _absolute(model: str | os.PathLike[str] | None, file: ModelFile) -> str | os.PathLike[str] | None:
-    """Return what finds the model from another working folder too: a bundled name, or the absolute path of the file."""
+def _lasting(model: Model | None, file: ModelFile) -> Model | None:
+    """Return what opens the model anywhere, later too: a name, the absolute path of the file, or its bytes."""
+    if isinstance(model, bytes | bytearray | memoryview) or file.path is None:
+        return file.data
     is_path = model is not None and file.path == Path(model)
     return file.path.absolute() if is_path else model

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from .errors import BackendNotInstalledError, UsageError
+from .plugins import plugin_problem
 
-Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "directml"]
+Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "directml", "webgpu"]
 DEVICES: tuple[Device, ...] = get_args(Device)
 
 PROVIDERS: dict[str, str] = {
@@ -23,6 +24,7 @@ PROVIDERS: dict[str, str] = {
     "openvino": "OpenVINOExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
     "directml": "DmlExecutionProvider",
+    "webgpu": "WebGpuExecutionProvider",
 }
 _DEVICE_OF = {provider: device for device, provider in PROVIDERS.items()}
 _AUTO = ("cuda", "cpu")  # best first; the others change the numbers or compile for minutes: by name only
@@ -90,8 +92,8 @@ def device_problem(device: str) -> str | None:
 
 
 def _unavailable(provider: str) -> str | None:
-    available = import_onnxruntime().get_available_providers()
-    return None if provider in available else f"this onnxruntime has no {provider}"
+    ort = import_onnxruntime()
+    return None if provider in ort.get_available_providers() else plugin_problem(ort, provider)
 
 
 def _nvidia_problem() -> str | None:

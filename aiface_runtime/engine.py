@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
 from .cpu_limits import usable_cores
@@ -29,6 +29,7 @@ from .errors import (
 from .manifest import EVIDENCE, FACES, IMAGE, PROBABILITIES, Manifest
 from .model_file import ModelFile, read_model
 from .outputs import Outputs, check_self_test, checked
+from .plugins import add_plugins, is_plugin, runs_a_part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,20 @@ class _Sessions:
     pid: int
     all_cores: Any
     one_core: Any = None
+
+
+class Tensor(NamedTuple):
+    """An input or output of an open graph.
+
+    Attributes:
+        name: Name by which it is asked for.
+        type: Type as onnxruntime names it, `tensor(float)` for instance.
+        shape: Sizes for one photo, without the first axis.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
 
 
 class Engine:
@@ -96,6 +111,16 @@ class Engine:
         session, self._candidate, self.fallback = self._open_first(options)
         self._sessions = _Sessions(os.getpid(), session)
         _ENGINES.add(self)
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """What the graph takes."""
+        return _tensors(self._live.all_cores.get_inputs())
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """What the graph returns, in its order."""
+        return _tensors(self._live.all_cores.get_outputs())
 
     @property
     def parallel_runs(self) -> int:
@@ -166,7 +191,7 @@ class Engine:
                 self._check(session)
             except ValueError as error:
                 raise InferenceError(
-                    f"{self.model.path} fails its self-test on {self.device!r}: {error}; start the program again"
+                    f"{self.model.name} fails its self-test on {self.device!r}: {error}; start the program again"
                 ) from error
 
     @property
@@ -192,14 +217,14 @@ class Engine:
             tensors = session.run(names, {IMAGE: batch}, self._requested_only)
         except Exception as error:  # onnxruntime's exceptions derive from Exception only
             raise InferenceError(
-                f"{self.model.path} failed on {self.device!r} with {len(batch)} photos ({_first_line(error)}); "
+                f"{self.model.name} failed on {self.device!r} with {len(batch)} photos ({_first_line(error)}); "
                 "try a smaller batch or device='cpu'"
             ) from error
         try:
             return checked(dict(zip(names, tensors, strict=True)), len(batch), self._shapes)
         except ValueError as error:
             raise InferenceError(
-                f"{self.model.path} gives no answer on {self.device!r}: {error}; the file or the device is broken: "
+                f"{self.model.name} gives no answer on {self.device!r}: {error}; the file or the device is broken: "
                 "try device='cpu', or export the model again"
             ) from error
 
@@ -217,14 +242,14 @@ class Engine:
     def _open_tested(self, candidate: Candidate) -> Any:
         """Open, and refuse a graph or a device that does not reproduce the file's self-test."""
         session, self.device = self._open(candidate, self.threads), candidate.device
-        _check_signature(session, self.manifest, self.model.path)
+        _check_signature(session, self.manifest, self.model.name)
         try:
             self._check(session)
         except (InferenceError, ValueError) as error:
             reason = f"it fails the model's self-test: {_first_line(error.__cause__ or error)}"
             if candidate.device != "cpu":
                 raise DeviceUnavailableError(candidate.device, reason) from error
-            raise ModelCorruptError(f"{self.model.path}: {reason}; export the model again") from error
+            raise ModelCorruptError(f"{self.model.name}: {reason}; export the model again") from error
         return session
 
     def _check(self, session: Any) -> None:
@@ -243,21 +268,26 @@ class Engine:
         if candidate.problem is not None:
             raise DeviceUnavailableError(candidate.device, candidate.problem)
         ort = import_onnxruntime()
+        options, providers = _options(threads), candidate.providers
         # OpenVINO has threads of its own, one for each core of the machine unless the number is set.
         settings = {PROVIDERS["openvino"]: {"num_of_threads": str(threads)}}
         available = ort.get_available_providers()  # of others onnxruntime warns; the first was looked for
-        providers = [(name, settings.get(name, {})) for name in candidate.providers if name in available]
+        named = [(name, settings.get(name, {})) for name in providers if name in available]
         try:
+            if plugged := is_plugin(ort, providers[0]):
+                named = add_plugins(options, ort, providers, settings)
             # Without enable_fallback=0 a failing provider prints to stdout and becomes the CPU.
-            session = ort.InferenceSession(self.model.data, _options(threads), providers=providers, enable_fallback=0)
+            session = ort.InferenceSession(self.model.data, options, providers=named, enable_fallback=0)
         except Exception as error:  # onnxruntime's exceptions derive from Exception only
             if candidate.device == "cpu" or type(error).__name__ in _BROKEN_FILE:
                 raise ModelCorruptError(
-                    f"{self.model.path}: onnxruntime cannot open it ({_first_line(error)})"
+                    f"{self.model.name}: onnxruntime cannot open it ({_first_line(error)})"
                 ) from error
             raise DeviceUnavailableError(candidate.device, _first_line(error)) from error
-        if session.get_providers()[0] != candidate.providers[0]:
+        if session.get_providers()[0] != providers[0]:
             raise DeviceUnavailableError(candidate.device, "its libraries could not be loaded")
+        if plugged and not runs_a_part(session, providers[0]):
+            raise DeviceUnavailableError(candidate.device, "it takes no operation of this model's graph")
         return session
 
 
@@ -282,15 +312,19 @@ def _options(threads: int) -> Any:
     return options
 
 
-def _check_signature(session: Any, manifest: Manifest, path: Path) -> None:
+def _check_signature(session: Any, manifest: Manifest, name: str) -> None:
     """Hold inputs and outputs of an open graph to the manifest, and let it take batches of any size."""
     shape = [manifest.height, manifest.width, 3]
     if _signature(session.get_inputs()) != {IMAGE: ("tensor(uint8)", shape)}:
-        raise ManifestError(f"{path}: its graph does not take uint8 {['N', *shape]} as its manifest says")
+        raise ManifestError(f"{name}: its graph does not take uint8 {['N', *shape]} as its manifest says")
     outputs = _signature(session.get_outputs())
-    for name, cells in manifest.output_shapes.items():
-        if outputs.get(name) != ("tensor(float)", list(cells)):
-            raise ManifestError(f"{path}: its graph does not return {name}, float32 {['N', *cells]}")
+    for output, cells in manifest.output_shapes.items():
+        if outputs.get(output) != ("tensor(float)", list(cells)):
+            raise ManifestError(f"{name}: its graph does not return {output}, float32 {['N', *cells]}")
+
+
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
+    return [Tensor(value.name, value.type, tuple(value.shape[1:])) for value in values]
 
 
 def _signature(values: Iterable[Any]) -> dict[str, tuple[str, list[Any]]]:

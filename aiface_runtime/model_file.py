@@ -25,14 +25,19 @@ class ModelFile:
     """A model file that was read.
 
     Attributes:
-        path: Path that it was read from, for messages.
+        path: Path that it was read from; None where the caller has read it.
         data: All of its bytes.
         verified: Whether they were held to a hash of the whole file, so that no other hash is needed.
     """
 
-    path: Path
+    path: Path | None
     data: bytes = field(repr=False)
     verified: bool = False
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its path, or the number of its bytes."""
+        return f"<{len(self.data):,} bytes>" if self.path is None else str(self.path)
 
     @property
     def sha256(self) -> str:
@@ -50,22 +55,22 @@ class ModelFile:
         try:
             text = metadata(self.data, KEY)
             if text is None:
-                raise ManifestError(f"{self.path}: an ONNX file without aiface's manifest; make one with aiface-export")
-            manifest = parse_manifest(self._decoded(text), str(self.path))
+                raise ManifestError(f"{self.name}: an ONNX file without aiface's manifest; make one with aiface-export")
+            manifest = parse_manifest(self._decoded(text), self.name)
             self._check_graph(manifest)
         except ManifestError:  # before ValueError: it is one
             raise
         except ValueError as error:
-            raise ModelCorruptError(f"{self.path}: {error}; export the model again, or get the file again") from error
+            raise ModelCorruptError(f"{self.name}: {error}; export the model again, or get the file again") from error
         return manifest
 
     def _decoded(self, text: bytes) -> str:
         if len(text) > MAX_CHARACTERS:
-            raise ManifestError(f"{self.path}: its manifest has {len(text):,} bytes, more than {MAX_CHARACTERS:,}")
+            raise ManifestError(f"{self.name}: its manifest has {len(text):,} bytes, more than {MAX_CHARACTERS:,}")
         try:
             return text.decode()
         except UnicodeDecodeError as error:
-            raise ManifestError(f"{self.path}: its manifest is not UTF-8; export the model again") from error
+            raise ManifestError(f"{self.name}: its manifest is not UTF-8; export the model again") from error
 
     def _check_graph(self, manifest: Manifest) -> None:
         expected = None if self.verified else manifest.graph_sha256
@@ -101,8 +106,32 @@ def read_model(path: str | os.PathLike[str], sha256: str | None = None) -> Model
         raise ModelNotFoundError(f"{path}: no such model file; check the path") from error
     except OSError as error:
         raise ModelCorruptError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return _held_to(model, sha256)
+
+
+def model_of_bytes(data: bytes | bytearray | memoryview, sha256: str | None = None) -> ModelFile:
+    """Take the content of a model file; `bytes` are not copied, what can change is.
+
+    Args:
+        data: All of the file's bytes.
+        sha256: Hash that they must have, 64 hexadecimal digits; None for any.
+
+    Raises:
+        ModelCorruptError: Too many, or of another hash.
+        UsageError: `sha256` is no such hash.
+    """
+    check_sha256(sha256)
+    model = ModelFile(None, bytes(data), verified=sha256 is not None)
+    if len(model.data) > _MAX_BYTES:
+        raise ModelCorruptError(f"{model.name}: more than the 2 GiB that a model file can have")
+    return _held_to(model, sha256)
+
+
+def _held_to(model: ModelFile, sha256: str | None) -> ModelFile:
     if sha256 is not None and (actual := _hash_beside_import(_sha256, model.data)) != sha256.lower():
-        raise ModelCorruptError(f"{path}: its SHA-256 is {actual}, not {sha256.lower()}; get the file that was meant")
+        raise ModelCorruptError(
+            f"{model.name}: its SHA-256 is {actual}, not {sha256.lower()}; get the file that was meant"
+        )
     return model
 
 

@@ -55,6 +55,7 @@ CHECKS = {
     "cpu": Check("cpu", "aiface predict $photo --format jsonl && aiface explain $photo -o map.png && aiface doctor"),
     "gpu": Check("gpu", "aiface predict $photo", is_small=False),
     "openvino": Check("openvino", "aiface predict $photo --device openvino", is_small=False),
+    "webgpu": Check("cpu,webgpu", "aiface predict $photo && aiface doctor | grep 'onnxruntime_ep_webgpu (WebGpu'"),
     "heic": Check(
         "cpu,heic",
         "python -c 'import sys, pillow_heif as h; h.register_heif_opener(); from PIL import Image; "

@@ -25,7 +25,15 @@ _PAGES = {
     _ROOT / "models/aiface-lite0.md": "model/card.md",
 }
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:)([^)\s#]+)")
-_LANGUAGES = {".py": "python", ".sh": "sh", ".toml": "toml", ".yml": "yaml", ".json": "json"}
+_LANGUAGES = {
+    ".cpp": "cpp",
+    ".mjs": "js",
+    ".py": "python",
+    ".sh": "sh",
+    ".toml": "toml",
+    ".yml": "yaml",
+    ".json": "json",
+}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

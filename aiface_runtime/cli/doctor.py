@@ -9,9 +9,12 @@ import platform
 import sys
 import time
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ._common import REPORT_FORMATS, add_format_argument
+
+if TYPE_CHECKING:
+    from ..plugins import Plugin
 
 Fact: TypeAlias = str | int | list[str] | None
 Facts: TypeAlias = dict[str, Fact]
@@ -93,6 +96,7 @@ def _onnxruntime() -> Facts:
 
     from ..devices import import_onnxruntime
     from ..errors import BackendNotInstalledError
+    from ..plugins import installed_plugins
 
     owners = sorted(set(packages_distributions().get("onnxruntime", [])))
     facts: Facts = {"distributions": owners or ["none"]}
@@ -102,18 +106,26 @@ def _onnxruntime() -> Facts:
         ort = import_onnxruntime()
     except BackendNotInstalledError as error:
         return facts | {"problem": str(error)}
-    return facts | {"version": ort.__version__, "providers": list(ort.get_available_providers())}
+    facts |= {"version": ort.__version__, "providers": list(ort.get_available_providers())}
+    return facts | {"plug-ins": [_plugin(plugin) for plugin in installed_plugins()] or ["none"]}
+
+
+def _plugin(plugin: Plugin) -> str:
+    return plugin.problem or f"{plugin.module} ({', '.join(plugin.providers)})"
 
 
 def _devices() -> Facts:
     """Try each device, for what is listed is not what runs."""
-    from ..devices import PROVIDERS
+    from ..devices import PROVIDERS, device_name
     from ..errors import AifaceError, DeviceUnavailableError
+    from ..plugins import installed_plugins
 
+    named = [provider for plugin in installed_plugins() for provider in plugin.providers]
     facts: Facts = {}
-    for device in PROVIDERS:
+    for provider in dict.fromkeys([*PROVIDERS.values(), *named]):
+        device = device_name(provider)
         try:
-            facts[device] = _try_device(device)
+            facts[device] = _try_provider(provider)
         except DeviceUnavailableError as error:
             facts[device] = f"no: {error.reason}"
         except AifaceError as error:
@@ -121,19 +133,22 @@ def _devices() -> Facts:
     return facts
 
 
-def _try_device(device: str) -> str:
-    """Run the bundled model on a device.
+def _try_provider(provider: str) -> str:
+    """Run the bundled model on an onnxruntime provider's device.
 
     Raises:
-        AifaceError: The model does not run on the device.
+        AifaceError: The model does not run there.
     """
     import numpy as np
 
     from ..catalog import load
+    from ..devices import PROVIDERS, device_name
     from ..engine import Engine
 
     start = time.perf_counter()
-    engine = Engine(load(None), device)
+    device = device_name(provider)
+    named = None if device in PROVIDERS else [provider]
+    engine = Engine(load(None), "auto" if named else device, named)
     opened = time.perf_counter()
     engine.run(np.zeros((1, engine.manifest.height, engine.manifest.width, 3), np.uint8))
     done = time.perf_counter()

@@ -182,6 +182,8 @@ NOT_RUN = Counter(
         ("docs/large.md", "installs packages"): 1,
         ("docs/large.md", "needs the model hub"): 2,
         ("docs/large.md", "takes hours"): 1,
+        ("docs/library.md", "installs packages"): 1,
+        ("docs/other-languages.md", "installs packages"): 1,
         ("docs/provenance.md", "installs packages"): 1,
         ("docs/quickstart.md", "installs packages"): 1,
         ("docs/reasons.md", "installs packages"): 1,

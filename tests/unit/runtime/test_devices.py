@@ -30,7 +30,8 @@ def test_a_named_device_is_the_only_candidate(device: str) -> None:
     (candidate,) = candidates(device, None)
     assert (candidate.device, candidate.problem) == (device, device_problem(device))
     if PROVIDERS[device] not in onnxruntime.get_available_providers():
-        assert candidate.problem == f"this onnxruntime has no {PROVIDERS[device]}"
+        assert candidate.problem is not None
+        assert PROVIDERS[device] in candidate.problem
 
 
 def test_named_providers_are_tried_as_they_are() -> None:

@@ -91,7 +91,7 @@ def test_a_file_that_no_model_can_be(tmp_path: Path) -> None:
     for path in ("/dev/zero", tmp_path):
         with pytest.raises(errors.ModelNotFoundError):
             Classifier(path)
-    for model in (5, b"model.onnx", ["model.onnx"]):
+    for model in (5, ["model.onnx"], object()):
         with pytest.raises(errors.UsageError, match=r"^model .*: "):
             Classifier(model)  # type: ignore[arg-type]
 
