@@ -172,7 +172,7 @@ def test_a_run_goes_on_in_a_forked_child() -> None:
         *({"providers": providers} for providers in ("CPUExecutionProvider", [1], 3, {"CPUExecutionProvider"})),
         *({"operating_point": point} for point in (3, None, ["balanced"], b"balanced")),
         *({"device": device} for device in (3, None, ["cpu"])),
-        *({"model": model} for model in (3, True, b"model.onnx", ["model"])),
+        *({"model": model} for model in (3, True, ["model"])),
     ],
     ids=repr,
 )
