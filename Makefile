@@ -33,7 +33,8 @@ test: lint .venv/languages/.ready .venv/keras/.ready .venv/serve/.ready .venv/pa
 	.venv/serve/bin/pytest tests/integration/serve
 	.venv/page/bin/pytest tests/page
 	.venv/page/bin/pytest tests/integration/documents/test_site_in_chromium.py
-	.venv/page/bin/pytest tests/integration/documents/test_blocks.py -k demo
+	.venv/page/bin/pytest tests/integration/documents/test_blocks.py -k demo -W ignore::ResourceWarning \
+	  -W ignore::pytest.PytestUnraisableExceptionWarning  # Gradio leaves its event loop to the end of the process
 	$(MAKE) web
 
 check: lint
