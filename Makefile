@@ -47,7 +47,7 @@ lint: .venv/test/.ready
 
 # Those of Chromium's tests that need playwright run in the environment that has it, and are skipped in the other.
 web: .venv/page/.ready
-	@if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(!(a > 20 || (a === 20 && b >= 19)))' \
+	@if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' \
 	  || ! npm --version > /dev/null; then echo "web/ SKIPPED: it needs node 20.19 or later (Debian 13 has it) and npm"; else \
 	  cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run check && npm run build && npm test && cd .. && \
 	  scripts/install_chromium.sh && .venv/page/bin/pytest tests/web; fi
