@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ..errors import UsageError
+
 if TYPE_CHECKING:
     from .page import build, launch_options
 
@@ -25,4 +27,8 @@ __all__ = ["build", "launch_options"]
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(".page", __name__), name)
+    try:
+        page = import_module(".page", __name__)
+    except ImportError as error:  # Gradio, or what the templates need
+        raise UsageError(f'the page needs Gradio 6 ({error}); install it: pip install "aiface[demo]"') from error
+    return getattr(page, name)

@@ -5,21 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
+from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
+
 from ..classifier import Classifier
-from ..errors import AifaceError, UsageError
+from ..errors import AifaceError
 from ..limits import DEFAULT_LIMITS, Limits
 from .answers import answer_all, look_closely
 from .examples import examples
 from .headers import SecurityHeaders
 from .uploads import MAX_PHOTOS, Request, parse_request, removed_after
 from .view import about_html, detail_html, form_html, message_html, table_html
-
-try:
-    import gradio as gr
-    from gradio.utils import get_upload_folder
-    from starlette.middleware import Middleware
-except ImportError as error:
-    raise UsageError(f'the page needs Gradio 6 ({error}); install it: pip install "aiface[demo]"') from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

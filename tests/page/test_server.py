@@ -137,12 +137,14 @@ def test_what_cannot_be_had_is_one_line_and_a_code() -> None:
     no_host = run("--host", "192.0.2.1")
     no_model = run("--port", "0", "--model", "no_such_model")
     no_gradio = run("--port", "0", code="sys.modules['gradio'] = None")
+    no_jinja = run("--port", "0", code="sys.modules['jinja2'] = None")
     no_point = run("--port", "0", "--operating-point", "no_such_point")
     for done, code, text in (
         (busy, 2, "--port 0 takes a free one"),
         (no_host, 2, "cannot be listened on"),
         (no_model, 3, "neither a model file nor an installed model"),
         (no_gradio, 2, 'pip install "aiface[demo]"'),
+        (no_jinja, 2, 'pip install "aiface[demo]"'),
         (no_point, 2, "no_such_point"),
     ):
         assert (done.returncode, done.stdout) == (code, "")
