@@ -13,7 +13,9 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 from unittest import SkipTest
 
@@ -24,6 +26,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from sybil import Document, Example, Region
 from sybil.evaluators.python import PythonEvaluator
 from sybil.evaluators.skip import Skipper
+from sybil.example import SybilFailure
 from sybil.parsers.markdown import CodeBlockParser
 from sybil.parsers.markdown.lexers import DirectiveInHTMLCommentLexer
 from sybil.region import Lexeme
@@ -107,12 +110,8 @@ def place(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return folder
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("place")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_the_blocks_run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if (package := NEEDS.get(page.relative_to(ROOT).as_posix())) is not None:
-        pytest.importorskip(package, reason=f"{package} is not installed: run this in the environment of the page")
+def run_page(page: Path) -> list[str]:
+    """Run a page's blocks in this process; return the packages for whose want some were left out."""
     document = Document.parse(str(page), *PARSERS)
     document.namespace["__name__"] = page.stem  # so that a program which a block shows is imported, not started
     missing = []
@@ -123,6 +122,20 @@ def test_the_blocks_run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
                 example.evaluate()
             except SkipTest as reason:
                 missing += [str(reason)] if str(reason).startswith("not installed") else []
-    assert "Traceback" not in capsys.readouterr().err
+            except SybilFailure as failure:
+                raise AssertionError(str(failure)) from None  # sybil's own cannot be sent to another process
+    return missing
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_blocks_run(page: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    if (package := NEEDS.get(page.relative_to(ROOT).as_posix())) is not None:
+        pytest.importorskip(package, reason=f"{package} is not installed: run this in the environment of the page")
+    # A process of its own: what a block registers or sets in other packages must not reach other tests.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        missing = executor.submit(run_page, page).result()
+    assert "Traceback" not in capfd.readouterr().err
     if missing:
         pytest.skip("; ".join(missing))
