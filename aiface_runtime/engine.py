@@ -13,30 +13,27 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from .cpu_limits import usable_cores
-from .devices import PROVIDERS, QUIET, Candidate, candidates, import_onnxruntime
+from .devices import QUIET, Candidate, candidates, import_onnxruntime
 from .errors import (
     DeviceUnavailableError,
     InferenceError,
-    ManifestError,
     ModelCorruptError,
     NoEvidenceError,
     UsageError,
 )
-from .manifest import EVIDENCE, FACES, IMAGE, PROBABILITIES, Manifest
+from .manifest import EVIDENCE, FACES, IMAGE, PROBABILITIES
 from .model_file import ModelFile, read_model
 from .outputs import Outputs, check_self_test, checked
-from .plugins import add_plugins, is_plugin, runs_a_part
+from .sessions import Tensor, check_signature, first_line, open_session, tensors_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_BROKEN_FILE = ("InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel")  # onnxruntime's names for them
-_MAX_REASON = 300  # characters of an onnxruntime message that are quoted
 _MIN_LIMIT = 64  # threads that may be asked for on any machine; more than its cores only make it slower
 
 
@@ -53,20 +50,6 @@ class _Sessions:
     pid: int
     all_cores: Any
     one_core: Any = None
-
-
-class Tensor(NamedTuple):
-    """An input or output of an open graph.
-
-    Attributes:
-        name: Name by which it is asked for.
-        type: Type as onnxruntime names it, `tensor(float)` for instance.
-        shape: Sizes for one photo, without the first axis.
-    """
-
-    name: str
-    type: str
-    shape: tuple[int, ...]
 
 
 class Engine:
@@ -115,12 +98,12 @@ class Engine:
     @property
     def inputs(self) -> list[Tensor]:
         """What the graph takes."""
-        return _tensors(self._live.all_cores.get_inputs())
+        return tensors_of(self._live.all_cores.get_inputs())
 
     @property
     def outputs(self) -> list[Tensor]:
         """What the graph returns, in its order."""
-        return _tensors(self._live.all_cores.get_outputs())
+        return tensors_of(self._live.all_cores.get_outputs())
 
     @property
     def parallel_runs(self) -> int:
@@ -176,7 +159,7 @@ class Engine:
             return sessions.all_cores
         with self._lock:
             if sessions.one_core is None:
-                sessions.one_core = self._open(self._candidate, threads=1)
+                sessions.one_core = open_session(self.model, self._candidate, threads=1)
         return sessions.one_core
 
     def self_test(self) -> None:
@@ -200,7 +183,7 @@ class Engine:
         if os.getpid() != self._sessions.pid:
             with self._lock:
                 if os.getpid() != self._sessions.pid:
-                    self._sessions = _Sessions(os.getpid(), self._open(self._candidate, self.threads))
+                    self._sessions = _Sessions(os.getpid(), open_session(self.model, self._candidate, self.threads))
         return self._sessions
 
     def _after_fork(self) -> None:
@@ -217,7 +200,7 @@ class Engine:
             tensors = session.run(names, {IMAGE: batch}, self._requested_only)
         except Exception as error:  # onnxruntime's exceptions derive from Exception only
             raise InferenceError(
-                f"{self.model.name} failed on {self.device!r} with {len(batch)} photos ({_first_line(error)}); "
+                f"{self.model.name} failed on {self.device!r} with {len(batch)} photos ({first_line(error)}); "
                 "try a smaller batch or device='cpu'"
             ) from error
         try:
@@ -241,12 +224,12 @@ class Engine:
 
     def _open_tested(self, candidate: Candidate) -> Any:
         """Open, and refuse a graph or a device that does not reproduce the file's self-test."""
-        session, self.device = self._open(candidate, self.threads), candidate.device
-        _check_signature(session, self.manifest, self.model.name)
+        session, self.device = open_session(self.model, candidate, self.threads), candidate.device
+        check_signature(session, self.manifest, self.model.name)
         try:
             self._check(session)
         except (InferenceError, ValueError) as error:
-            reason = f"it fails the model's self-test: {_first_line(error.__cause__ or error)}"
+            reason = f"it fails the model's self-test: {first_line(error.__cause__ or error)}"
             if candidate.device != "cpu":
                 raise DeviceUnavailableError(candidate.device, reason) from error
             raise ModelCorruptError(f"{self.model.name}: {reason}; export the model again") from error
@@ -263,33 +246,6 @@ class Engine:
         photos = test.photos(self.manifest.height, self.manifest.width)
         check_self_test(test, photos, lambda batch: self._run(session, batch, names))
 
-    def _open(self, candidate: Candidate, threads: int) -> Any:
-        """Open, and require the first provider: onnxruntime would otherwise fall back to the CPU silently."""
-        if candidate.problem is not None:
-            raise DeviceUnavailableError(candidate.device, candidate.problem)
-        ort = import_onnxruntime()
-        options, providers = _options(threads), candidate.providers
-        # OpenVINO has threads of its own, one for each core of the machine unless the number is set.
-        settings = {PROVIDERS["openvino"]: {"num_of_threads": str(threads)}}
-        available = ort.get_available_providers()  # of others onnxruntime warns; the first was looked for
-        named = [(name, settings.get(name, {})) for name in providers if name in available]
-        try:
-            if plugged := is_plugin(ort, providers[0]):
-                named = add_plugins(options, ort, providers, settings)
-            # Without enable_fallback=0 a failing provider prints to stdout and becomes the CPU.
-            session = ort.InferenceSession(self.model.data, options, providers=named, enable_fallback=0)
-        except Exception as error:  # onnxruntime's exceptions derive from Exception only
-            if candidate.device == "cpu" or type(error).__name__ in _BROKEN_FILE:
-                raise ModelCorruptError(
-                    f"{self.model.name}: onnxruntime cannot open it ({_first_line(error)})"
-                ) from error
-            raise DeviceUnavailableError(candidate.device, _first_line(error)) from error
-        if session.get_providers()[0] != providers[0]:
-            raise DeviceUnavailableError(candidate.device, "its libraries could not be loaded")
-        if plugged and not runs_a_part(session, providers[0]):
-            raise DeviceUnavailableError(candidate.device, "it takes no operation of this model's graph")
-        return session
-
 
 _ENGINES: WeakSet[Engine] = WeakSet()
 
@@ -303,46 +259,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _options(threads: int) -> Any:
-    options = import_onnxruntime().SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = QUIET
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
-def _check_signature(session: Any, manifest: Manifest, name: str) -> None:
-    """Hold inputs and outputs of an open graph to the manifest, and let it take batches of any size."""
-    shape = [manifest.height, manifest.width, 3]
-    if _signature(session.get_inputs()) != {IMAGE: ("tensor(uint8)", shape)}:
-        raise ManifestError(f"{name}: its graph does not take uint8 {['N', *shape]} as its manifest says")
-    outputs = _signature(session.get_outputs())
-    for output, cells in manifest.output_shapes.items():
-        if outputs.get(output) != ("tensor(float)", list(cells)):
-            raise ManifestError(f"{name}: its graph does not return {output}, float32 {['N', *cells]}")
-
-
-def _tensors(values: Iterable[Any]) -> list[Tensor]:
-    return [Tensor(value.name, value.type, tuple(value.shape[1:])) for value in values]
-
-
-def _signature(values: Iterable[Any]) -> dict[str, tuple[str, list[Any]]]:
-    """Describe inputs or outputs of a graph by name: their type and, where any number of photos fits, one's shape."""
-    return {value.name: (value.type, value.shape[1:] if _any_number(value.shape) else value.shape) for value in values}
-
-
-def _any_number(shape: list[Any]) -> bool:
-    return bool(shape) and not isinstance(shape[0], int)
-
-
 def _checked_threads(threads: int | None) -> int:
     """Return a number of threads; None stands for the cores that this process may use."""
     limit = max(_MIN_LIMIT, os.cpu_count() or 1)
     if threads is not None and (type(threads) is not int or not 1 <= threads <= limit):
         raise UsageError(f"threads {threads!r}: a whole number from 1 to {limit}, or None for the cores there are")
     return threads or usable_cores()
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:_MAX_REASON] if str(error).strip() else type(error).__name__

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from .isolation import IsolatedDecoder
     from .limits import Limits
-    from .manifest import Manifest, Step
+    from .manifest import Manifest
+    from .steps import Step
 
 
 class InputPipeline:

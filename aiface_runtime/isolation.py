@@ -31,7 +31,7 @@ from .prediction import PhotoWarning
 from .provenance.results import Provenance
 
 if TYPE_CHECKING:
-    from .manifest import Step
+    from .steps import Step
 
 _START_SECONDS = 60.0  # of a machine under load; the helper takes some 0.15 s
 _SLACK = 64 * 2**20  # bytes beside Limits.memory, for what the interpreter still allocates

@@ -9,72 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 from .errors import ManifestError, UsageError
-from .json_fields import integer_of, list_of, name_of, names_of, number_of, object_of, parse_object, quoted
+from .json_fields import integer_of, name_of, names_of, number_of, object_of, parse_object, quoted
 from .reasons import MeasuredReasons, Reason, Rule
 from .self_test import UNSTORED, SelfTest, parse_self_test
+from .steps import SIDES, Resize, ResizeShorter, Step, parse_steps
 
 KEY = "aiface"
 SCHEMA = 1
 # The graph's input and its outputs.
 IMAGE, PROBABILITIES, EVIDENCE, FACES = "image", "probabilities", "evidence", "faces"
 MAX_CHARACTERS = 4 * 2**20  # of the JSON; the bundled files have some 60,000
-_SIDES = range(1, 1025)  # pixels of the input and of what a step makes; the largest networks known here take 518
 _CELLS = range(1, 257)  # rows or columns of a map
-_LABELS, _STEP_COUNTS, _POINTS = range(2, 1001), range(1, 9), range(1, 101)
+_LABELS, _POINTS = range(2, 1001), range(1, 101)
 _MAX_REASON = 300  # characters
 _MAX_RATIO = 1000  # of two shares of errors, a thousandth being the smallest that so many photos can show
 _SHA256 = re.compile("[0-9a-f]{64}")
-
-# The last one is OpenCV's bilinear, which looks at four pixels however much it shrinks; the others are Pillow's.
-Filter: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", "bilinear_no_antialias"]
-FILTERS: tuple[Filter, ...] = get_args(Filter)
-
-
-@dataclass(frozen=True, slots=True)
-class Resize:
-    """Squash to `height` x `width`."""
-
-    height: int
-    width: int
-    filter: Filter
-
-
-@dataclass(frozen=True, slots=True)
-class ResizeShorter:
-    """Scale so that the shorter side is `size`; the longer one is rounded down."""
-
-    size: int
-    filter: Filter
-
-
-@dataclass(frozen=True, slots=True)
-class CenterCrop:
-    """Cut `height` x `width` out of the middle; of an odd rest the smaller half lies before it, as in transformers."""
-
-    height: int
-    width: int
-
-
-@dataclass(frozen=True, slots=True)
-class CenterCropToEven:
-    """Cut `height` x `width` out of the middle; half a pixel is rounded to an even number, as in torchvision."""
-
-    height: int
-    width: int
-
-
-Step: TypeAlias = Resize | ResizeShorter | CenterCrop | CenterCropToEven
-_STEPS: dict[str, type[Step]] = {
-    "resize": Resize,
-    "resize_shorter": ResizeShorter,
-    "center_crop": CenterCrop,
-    "center_crop_to_even": CenterCropToEven,
-}
-StepJson: TypeAlias = dict[str, str | int]  # `op`, and the fields of the step
-_STEP_NAMES = {kind: name for name, kind in _STEPS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +134,6 @@ class Manifest:
         raise UsageError(f"operating point {name!r}: {self.id} has {', '.join(self.operating_points)}")
 
 
-def step_to_json(step: Step) -> StepJson:
-    """Return a step as the manifest writes it and `parse_manifest` reads it back."""
-    return {"op": _STEP_NAMES[type(step)]} | {name: getattr(step, name) for name in step.__slots__}
-
-
 def parse_manifest(text: str, origin: str) -> Manifest:
     """Parse and check a manifest.
 
@@ -212,9 +159,8 @@ def _checked(document: Mapping[str, object]) -> Manifest:
         raise ValueError(f"has schema {quoted(schema)}, this version reads {SCHEMA}; upgrade aiface")
     labels = names_of(document["labels"], "labels", _LABELS)
     graph_input = object_of(document["input"], "input")
-    height, width = _sides(graph_input, _SIDES)
-    steps = tuple(_step(object_of(step, "a step")) for step in list_of(graph_input["steps"], "steps", _STEP_COUNTS))
-    _check_size(steps, height, width)
+    height, width = _sides(graph_input, SIDES)
+    steps = parse_steps(graph_input["steps"], height, width)
     manifest = Manifest(
         name=name_of(document["name"], "name"),
         version=name_of(document["version"], "version"),
@@ -244,23 +190,6 @@ def _ai_labels(value: object, labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def _sides(values: Mapping[str, object], allowed: range) -> tuple[int, int]:
     return integer_of(values["height"], "height", allowed), integer_of(values["width"], "width", allowed)
-
-
-def _step(values: Mapping[str, object]) -> Step:
-    name = values["op"]
-    if not isinstance(name, str) or name not in _STEPS:
-        raise ValueError(f"has the unknown step {quoted(name)}")
-    kind = _STEPS[name]
-    if set(values) != {"op", *kind.__slots__}:
-        raise ValueError(f"has a step {quoted(name)} with fields {quoted(sorted(values))}")
-    fields: dict[str, Any] = {
-        field: integer_of(values[field], field, _SIDES) for field in kind.__slots__ if field != "filter"
-    }
-    if "filter" in kind.__slots__:
-        if values["filter"] not in FILTERS:
-            raise ValueError(f"has the unknown filter {quoted(values['filter'])}")
-        fields["filter"] = values["filter"]
-    return kind(**fields)
 
 
 def _scaled_decoding(value: object, steps: tuple[Step, ...]) -> float | None:
@@ -307,23 +236,6 @@ def _sha256(value: object) -> str | None:
     if value is None or (isinstance(value, str) and _SHA256.fullmatch(value)):
         return value
     raise ValueError(f"has graph_sha256 {quoted(value)}, not 64 hexadecimal digits")
-
-
-def _check_size(steps: tuple[Step, ...], height: int, width: int) -> None:
-    """Refuse steps that do not end at the graph's input for every photo, or a crop that can reach outside of one."""
-    min_size: tuple[int, int] | None = None  # height and width that every photo has here; None before any resize
-    exact = False
-    for step in steps:
-        if isinstance(step, ResizeShorter):
-            min_size, exact = (step.size, step.size), False
-        elif isinstance(step, Resize):
-            min_size, exact = (step.height, step.width), True
-        else:
-            if min_size is None or step.height > min_size[0] or step.width > min_size[1]:
-                raise ValueError(f"has a crop of {step.height} x {step.width} that can reach outside the photo")
-            min_size, exact = (step.height, step.width), True
-    if not exact or min_size != (height, width):
-        raise ValueError(f"has steps that do not end at its input of {height} x {width}")
 
 
 def _operating_points(values: Mapping[str, object]) -> dict[str, OperatingPoint]:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .manifest import Step
     from .provenance import Provenance
+    from .steps import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias, Union, cast
 import numpy as np
 from PIL import Image
 
-from .manifest import CenterCrop, CenterCropToEven, Manifest, Resize, ResizeShorter, Step
+from .manifest import Manifest
+from .steps import CenterCrop, CenterCropToEven, Resize, ResizeShorter, Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

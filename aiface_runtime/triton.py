@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from .engine import Engine, Tensor
+from .engine import Engine
 from .errors import OutputError, UsageError
 from .files import atomic_write
 from .manifest import PROBABILITIES
+from .sessions import Tensor
 
 Kind: TypeAlias = Literal["auto", "cpu", "gpu"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

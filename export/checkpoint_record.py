@@ -15,7 +15,7 @@ from aiface_evaluation.errors import DataError
 from aiface_evaluation.records.calibration_record import CalibrationRecord
 from aiface_evaluation.records.fitted_points import FittedPoint, read_points
 from aiface_evaluation.records.json_record import JsonRecord
-from aiface_runtime.manifest import FILTERS, Filter
+from aiface_runtime.steps import FILTERS, Filter
 
 Channels: TypeAlias = Literal["rgb", "bgr"]
 CHANNELS: tuple[Channels, ...] = get_args(Channels)

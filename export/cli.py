@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiface_runtime.cli.program import NOT_WRITTEN, complain, is_write_error, run_program
-from aiface_runtime.manifest import FILTERS
+from aiface_runtime.steps import FILTERS
 
 from .checkpoint_record import CHANNELS
 from .options import HEADS, PRECISIONS, ExportOptions

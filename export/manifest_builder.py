@@ -10,7 +10,8 @@ from typing import Any, NotRequired, TypedDict
 
 from aiface_evaluation.records.calibration_record import CalibrationRecord
 from aiface_evaluation.records.fitted_points import FittedPoint
-from aiface_runtime.manifest import SCHEMA, StepJson, step_to_json
+from aiface_runtime.manifest import SCHEMA
+from aiface_runtime.steps import StepJson, step_to_json
 
 from .calibrate import Calibration
 from .checkpoint_record import Channels, CheckpointRecord

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aiface_evaluation.records.results import Evaluation
 from aiface_runtime.images import ImageInput
-from aiface_runtime.manifest import Filter, Step
+from aiface_runtime.steps import Filter, Step
 
 from .checkpoint_record import Channels, CheckpointRecord
 from .options import Head, WrittenPrecision

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 
 from aiface_evaluation.errors import DataError
 from aiface_export.checkpoint_record import Channels
-from aiface_runtime.manifest import Filter
+from aiface_runtime.steps import Filter
 
 from .data.augmentation import Augmentation, Share
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoImageProcessor
 
-from aiface_runtime.manifest import CenterCrop, Filter, Resize, ResizeShorter, Step
+from aiface_runtime.steps import CenterCrop, Filter, Resize, ResizeShorter, Step
 
 from ..checkpoint_record import Channels
 from ..errors import SourceError

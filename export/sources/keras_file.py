@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from aiface_evaluation.errors import DataError
 from aiface_runtime.files import sha256_of
 from aiface_runtime.images import ImageInput, load_rgb
-from aiface_runtime.manifest import Filter, Resize
 from aiface_runtime.preprocess import preprocess
+from aiface_runtime.steps import Filter, Resize
 
 from ..checkpoint_record import Channels, CheckpointRecord
 from ..errors import SourceError

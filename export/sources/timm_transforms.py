@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aiface_runtime.manifest import FILTERS, CenterCropToEven, Resize, ResizeShorter, Step
+from aiface_runtime.steps import FILTERS, CenterCropToEven, Resize, ResizeShorter, Step
 
 from ..errors import SourceError
 from ..source import Preprocessing, first_line

@@ -15,7 +15,7 @@ import json, resource, sys, time
 data = sys.stdin.buffer.read()
 from aiface_runtime.errors import InputError
 from aiface_runtime.limits import DEFAULT_LIMITS
-from aiface_runtime.manifest import Resize
+from aiface_runtime.steps import Resize
 from aiface_runtime.model_input import model_input
 resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]), int(sys.argv[1])))
 start = time.process_time()

@@ -25,9 +25,10 @@ import numpy as np
 from aiface_runtime import Classifier
 from aiface_runtime.errors import AifaceError, InputError, ManifestError, ModelError
 from aiface_runtime.limits import DEFAULT_LIMITS
-from aiface_runtime.manifest import CenterCrop, Resize, ResizeShorter, Step, parse_manifest
+from aiface_runtime.manifest import parse_manifest
 from aiface_runtime.model_file import ModelFile
 from aiface_runtime.model_input import model_input
+from aiface_runtime.steps import CenterCrop, Resize, ResizeShorter, Step
 from tests.fuzz import seeds
 from tests.fuzz.mutators import mutated, mutated_json
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aiface_export.source import Head, Origin, Preprocessing, Source
 from aiface_runtime.images import ImageInput
-from aiface_runtime.manifest import Resize
+from aiface_runtime.steps import Resize
 
 SIDE = 8  # px
 PREPROCESSING = Preprocessing(

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from aiface_export.source import Origin, Preprocessing, Source
 from aiface_runtime.images import ImageInput, load_rgb
-from aiface_runtime.manifest import CenterCrop, Resize, ResizeShorter
 from aiface_runtime.preprocess import preprocess
+from aiface_runtime.steps import CenterCrop, Resize, ResizeShorter
 
 SIDE = 8
 WEIGHTS = np.array([[6.0, -6.0], [-2.0, 1.0], [1.0, 2.0]], dtype=np.float32)  # red counts towards the first label

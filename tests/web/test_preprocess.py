@@ -13,8 +13,8 @@ import numpy as np
 import PIL
 import pytest
 
-from aiface_runtime.manifest import FILTERS, CenterCrop, CenterCropToEven, Resize, ResizeShorter, Step, step_to_json
 from aiface_runtime.preprocess import preprocess
+from aiface_runtime.steps import FILTERS, CenterCrop, CenterCropToEven, Resize, ResizeShorter, Step, step_to_json
 
 # Height and width: shrunk, enlarged, as it is, a strip, and one so tall that the pass down comes first.
 SIZES = ((301, 203), (37, 50), (224, 224), (1, 30), (640, 481), (700, 230))

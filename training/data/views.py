@@ -17,8 +17,8 @@ from torch.utils.data import Dataset
 
 from aiface_evaluation.dataset import Sample
 from aiface_runtime.images import load_rgb
-from aiface_runtime.manifest import CenterCrop, ResizeShorter
 from aiface_runtime.preprocess import preprocess
+from aiface_runtime.steps import CenterCrop, ResizeShorter
 
 from .augmentation import Augmentation, Share
 

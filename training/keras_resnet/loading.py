@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from aiface_evaluation.dataset import Sample
 from aiface_runtime.images import load_rgb
-from aiface_runtime.manifest import Resize
 from aiface_runtime.preprocess import preprocess
+from aiface_runtime.steps import Resize
 
 from ..data.dataset import Example, TrainPhotos
 from ..data.sampling import EpochSampler

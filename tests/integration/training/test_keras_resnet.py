@@ -16,8 +16,8 @@ from aiface_evaluation.dataset import read_samples
 from aiface_export.cli import main as export
 from aiface_runtime import Classifier
 from aiface_runtime.images import load_rgb
-from aiface_runtime.manifest import Resize
 from aiface_runtime.preprocess import preprocess
+from aiface_runtime.steps import Resize
 from aiface_training.cli import main
 from aiface_training.data.sampling import EpochSampler, SampledExample
 

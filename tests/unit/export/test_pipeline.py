@@ -22,8 +22,9 @@ from aiface_export.errors import ExportError, ParityError
 from aiface_export.options import ExportOptions
 from aiface_export.pipeline import export
 from aiface_runtime import Classifier
-from aiface_runtime.manifest import KEY, ResizeShorter
+from aiface_runtime.manifest import KEY
 from aiface_runtime.onnx_bytes import content_sha256
+from aiface_runtime.steps import ResizeShorter
 from tests.support.tiny_source import WEIGHTS, TinySource, tiny_graph, tiny_source
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -14,8 +14,8 @@ from PIL import Image
 from aiface_runtime import errors
 from aiface_runtime.images import ImageInput, decode, load_rgb, read_once
 from aiface_runtime.limits import DEFAULT_LIMITS
-from aiface_runtime.manifest import Resize, ResizeShorter
 from aiface_runtime.preprocess import preprocess
+from aiface_runtime.steps import Resize, ResizeShorter
 
 RED, GREEN, BLUE = (220, 30, 40), (20, 200, 60), (10, 40, 210)
 

@@ -20,8 +20,8 @@ from aiface_runtime import Classifier, Failure, errors
 from aiface_runtime.images import EncodedImage
 from aiface_runtime.isolation import IsolatedDecoder
 from aiface_runtime.limits import Limits
-from aiface_runtime.manifest import Resize
 from aiface_runtime.model_input import ModelInput, model_input
+from aiface_runtime.steps import Resize
 from tests.corpus.bombs import BOMBS, png
 
 STEPS = (Resize(64, 64, "bicubic"),)

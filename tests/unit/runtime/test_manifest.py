@@ -11,7 +11,8 @@ import pytest
 
 from aiface_runtime import Classifier
 from aiface_runtime.errors import ManifestError
-from aiface_runtime.manifest import FaceMap, parse_manifest, step_to_json
+from aiface_runtime.manifest import FaceMap, parse_manifest
+from aiface_runtime.steps import step_to_json
 
 FACES = {"height": 7, "width": 7, "present_from": 0.6, "cell_from": 0.5, "small_below": 0.04}
 

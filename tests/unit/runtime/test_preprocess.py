@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiface_runtime.manifest import CenterCrop, CenterCropToEven, Resize, ResizeShorter, Step
 from aiface_runtime.preprocess import preprocess, visible_box
+from aiface_runtime.steps import CenterCrop, CenterCropToEven, Resize, ResizeShorter, Step
 
 SIZES = [(1, 1), (1, 9), (7, 3), (31, 400), (100, 100), (224, 224), (225, 223), (448, 448), (500, 333), (1200, 1601)]
 
