@@ -161,16 +161,15 @@ def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
     return int(first.split()[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
-def _begun(start: float, seconds: float) -> Outcome:
+def begun(seconds: float) -> Outcome:
     """Return an empty outcome whose measurement begins after a while, when the queue is as long as it becomes."""
-    since = start + min(_RAMP, seconds)
+    since = asyncio.get_running_loop().time() + min(_RAMP, seconds)
     return Outcome(since, since + seconds)
 
 
-async def closed_loop(client: Client, photos: Sequence[Photo], clients: int, seconds: float) -> Outcome:
+async def closed_loop(client: Client, photos: Sequence[Photo], clients: int, outcome: Outcome) -> None:
     """Have each of several clients send a photo as soon as it has the answer to the one before."""
     loop = asyncio.get_running_loop()
-    outcome = _begun(loop.time(), seconds)
 
     async def run(number: int) -> None:
         while loop.time() < outcome.until:
@@ -178,17 +177,17 @@ async def closed_loop(client: Client, photos: Sequence[Photo], clients: int, sec
             number += 1
 
     await asyncio.gather(*(run(number) for number in range(clients)))
-    return outcome
 
 
-async def open_loop(client: Client, photos: Sequence[Photo], rate: float, seconds: float) -> Outcome:
+async def open_loop(client: Client, photos: Sequence[Photo], rate: float, outcome: Outcome) -> None:
     """Send photos at random times (a Poisson process, the same each time), whether the service keeps up or not.
 
-    Latency counts from the time that a request was to be sent at, so that a client that is late does not hide it.
+    What is refused is not sent again: `Retry-After` tells clients of their own when to, and here each request is
+    another client's. Latency counts from the time that a request was to be sent at, so that a client that is late does
+    not hide it.
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
-    outcome = _begun(start, seconds)
     count = max(1, round(rate * (outcome.until - start)))
     times = np.cumsum(np.random.default_rng(0).exponential(1 / rate, count))
     tasks: list[Awaitable[None]] = []
@@ -197,4 +196,3 @@ async def open_loop(client: Client, photos: Sequence[Photo], rate: float, second
             await asyncio.sleep(delay)
         tasks.append(asyncio.create_task(client.ask(photos[number % len(photos)], outcome, start + after)))
     await asyncio.gather(*tasks)
-    return outcome
