@@ -41,11 +41,12 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self._service.settings.max_request_bytes)
+        headers = Headers(scope=scope)
+        exchange = _Exchange(scope, headers, receive, send, self._service.settings.max_request_bytes)
         state = scope.setdefault("state", {})
         state["request_id"] = exchange.request_id
         try:
-            if problem := self._refusal(scope["path"], Headers(scope=scope)):
+            if problem := self._refusal(scope["path"], headers) or self._overload(scope):
                 state["code"] = problem.code
                 await problem.response(exchange.request_id)(scope, exchange.receive, exchange.send)
             else:
@@ -69,6 +70,10 @@ class Front:
         remedy = "send the header Authorization: Bearer TOKEN"
         return Problem(401, "no_token", "the token is missing or wrong", remedy, {"WWW-Authenticate": "Bearer"})
 
+    def _overload(self, scope: Scope) -> Problem | None:
+        """Refuse photos that are not taken on now, before anything else is done for them: refusals are to be cheap."""
+        return self._service.not_now() if (scope["method"], scope["path"]) == ("POST", PREDICT) else None
+
     def _record(self, scope: Scope, exchange: _Exchange) -> None:
         """Count a request and log it, without names of photos, queries and addresses of clients."""
         seconds, state, metrics = time.perf_counter() - exchange.start, scope["state"], self._service.metrics
@@ -87,20 +92,23 @@ class Front:
 class _Exchange:
     """One request and its response.
 
-    A response that comes before the end of the body ends the connection. What is left of the body is received before
-    that, up to limits of time and bytes, for a connection that is closed on unread data is reset, and the client might
-    not read the answer.
+    A response may come before the end of the body. Where that is known to be no longer than a request may be, uvicorn
+    receives and drops what is left, and the connection goes on: a client that opened another would cost more. Otherwise
+    the connection ends. What is left is received before that, up to limits of time and bytes, for a connection that is
+    closed on unread data is reset, and the client might not read the answer.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_drained: int) -> None:
-        headers = Headers(scope=scope)
+    def __init__(self, scope: Scope, headers: Headers, receive: Receive, send: Send, max_bytes: int) -> None:
         given = headers.get("x-request-id", "").encode("latin-1")
         self.request_id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid4().hex
         self.start, self.status, self.received = time.perf_counter(), 499, 0
-        self._receive, self._send, self._max_drained = receive, send, max_drained
-        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        self._unread = has_body
+        self._receive, self._send, self._max_bytes = receive, send, max_bytes
+        is_chunked = "transfer-encoding" in headers
+        length = int(headers.get("content-length", 0))  # h11 has seen that it is a number
+        self._unread = is_chunked or length > 0
         self._waits_for_100 = headers.get("expect", "").lower() == "100-continue"  # and has sent nothing yet
+        ends = self._waits_for_100 or scope["http_version"] == "1.0" or "close" in headers.get("connection", "").lower()
+        self._is_kept = not is_chunked and length <= max_bytes and not ends
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -115,16 +123,16 @@ class _Exchange:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self.request_id
-            if self._unread:
+            if self._unread and not self._is_kept:
                 headers["Connection"] = "close"
-        elif self._unread and not self._waits_for_100 and not message.get("more_body", False):
+        elif self._unread and not self._is_kept and not self._waits_for_100 and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._drain()
             message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(message)
 
     async def _drain(self) -> None:
-        enough_bytes = self.received + self._max_drained
+        enough_bytes = self.received + self._max_bytes
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 while self._unread and self.received < enough_bytes:

@@ -14,7 +14,7 @@ from ..images import EncodedImage
 from .admission import Admission
 from .batcher import Batcher
 from .metrics import Metrics
-from .problems import busy
+from .problems import Problem, busy
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -96,16 +96,13 @@ class Service:
         self.metrics.model(classifier.manifest.id, self._description["sha256"], classifier.device)
         self._classifier = classifier
 
-    def check_ready(self) -> None:
-        """Refuse what comes before the model is open, or when the process is to end.
-
-        Raises:
-            Problem: It does.
-        """
+    def not_now(self) -> Problem | None:
+        """Say why no photo is taken on: the model is not open yet, the process is to end, or it is full."""
         if self.phase is Phase.LOADING:
-            raise busy("loading", "the model is being opened", 1)
+            return busy("loading", "the model is being opened", 1)
         if self.phase is Phase.STOPPING:
-            raise busy("stopping", "the service is being stopped", 1)
+            return busy("stopping", "the service is being stopped", 1)
+        return self.admission.full(self.retry_after)
 
     @property
     def retry_after(self) -> int:
