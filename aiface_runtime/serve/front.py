@@ -51,6 +51,10 @@ class Front:
                 await problem.response(exchange.request_id)(scope, exchange.receive, exchange.send)
             else:
                 await self._app(scope, exchange.receive, exchange.send)
+        except Exception:
+            LOG.exception("a request failed", extra={"fields": {"request_id": exchange.request_id}})
+            if not exchange.is_answered:
+                raise  # uvicorn answers, or ends the connection
         finally:
             self._record(scope, exchange)
 
@@ -101,7 +105,7 @@ class _Exchange:
     def __init__(self, scope: Scope, headers: Headers, receive: Receive, send: Send, max_bytes: int) -> None:
         given = headers.get("x-request-id", "").encode("latin-1")
         self.request_id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid4().hex
-        self.start, self.status, self.received = time.perf_counter(), 499, 0
+        self.start, self.status, self.received, self.is_answered = time.perf_counter(), 499, 0, False
         self._receive, self._send, self._max_bytes = receive, send, max_bytes
         is_chunked = "transfer-encoding" in headers
         length = int(headers.get("content-length", 0))  # h11 has seen that it is a number
@@ -130,6 +134,7 @@ class _Exchange:
             await self._drain()
             message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(message)
+        self.is_answered = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def _drain(self) -> None:
         enough_bytes = self.received + self._max_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -161,7 +162,11 @@ class Service:
 
     def _judge(self, photos: Sequence[EncodedImage]) -> list[Answer]:
         assert self._classifier is not None  # noqa: S101 photos are let in once it is open
-        return list(self._classifier.predict_many(photos, batch_size=len(photos)))
+        try:
+            return list(self._classifier.predict_many(photos, batch_size=len(photos)))
+        except Exception:
+            self._tested = _SelfTest(-math.inf, self._tested.error)  # before this, so that it says nothing any more
+            raise
 
 
 def describe_model(classifier: Classifier, operating_point: str, settings: Settings) -> dict[str, Any]:
