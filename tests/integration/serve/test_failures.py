@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ def test_a_failed_run_is_that_of_its_request_alone(workers: str, tmp_path: Path)
         assert service.metric("aiface_queue_photos") == 0
         assert [entry for entry in service.log if entry.keys() == {"event"}] == []
         assert service.stop() == 0
+
+
+def test_a_photo_that_the_model_fails_for_is_no_failure_of_others(tmp_path: Path) -> None:
+    arguments = ("--model", str(failing_model(tmp_path, 2.0)), "--max-batch", "8", "--max-wait", "5000")
+    with Service(*arguments) as service, ThreadPoolExecutor(8) as pool:
+        sent = [WHITE if number == 3 else GREY for number in range(8)]
+        responses = list(pool.map(lambda photo: service.post(content=photo, headers=PPM), sent))
+        assert [response.status_code for response in responses] == [500 if photo == WHITE else 200 for photo in sent]
+        assert service.metric('aiface_batch_photos_bucket{le="8.0"}') == 1 + 8  # all at once, then each alone
 
 
 def test_a_device_that_computes_something_else_by_now_is_not_healthy(tmp_path: Path) -> None:
