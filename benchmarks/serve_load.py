@@ -185,7 +185,7 @@ async def measure(subject: Subject, port: int, group: ProcessGroup, load: Load) 
         raise RuntimeError(f"{subject.name}: answers nothing: {closed.lost} lost, {closed.exchanged} exchanged")
     rates = [(f"{rate:g}", partial(open_loop, client, load.photos, rate * capacity)) for rate in RATES]
     rows = [closed, *[await row(name, send, capacity) for name, send in rates]]
-    await client.close()
+    client.close()
     return rows
 
 
@@ -204,8 +204,8 @@ async def _ready(client: Client, path: str, group: ProcessGroup) -> None:
         while True:
             if group.has_ended:
                 raise RuntimeError("the service ended")
-            with suppress(OSError, EOFError, KeyError):
-                if (await client.request("GET", path))[0] == 200:
+            with suppress(OSError, EOFError, ValueError):
+                if await client.is_ready(path):
                     return
             await asyncio.sleep(0.1)
 
