@@ -96,7 +96,7 @@ class Row:
         lost: Number of requests without an answer.
         exchanged: Number of answers of another photo.
         service_cores: Cores that the service's processes kept busy, in CPU seconds a second.
-        client_cores: Those of the client.
+        client_cores: Cores that the client kept busy.
     """
 
     service: str

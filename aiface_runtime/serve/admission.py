@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .problems import Problem, busy
+from .problems import QUEUE_FULL, Problem, busy
 from .settings import Settings
 
 
@@ -46,7 +46,7 @@ class Admission:
         """Refuse photos that would be more than may be; None where they would not."""
         if self.photos + photos <= self._settings.max_queue:
             return None
-        return busy("queue_full", f"{self.photos} photos are waiting or being judged already", retry_after)
+        return busy(QUEUE_FULL, f"{self.photos} photos are waiting or being judged already", retry_after)
 
     def _take(self, photos: int, retry_after: int) -> None:
         if problem := self.full(retry_after, photos):
