@@ -103,7 +103,7 @@ class _Moment:
     and leaves none of what the model needs there: it takes several times as long as in a row.
 
     Args:
-        max_waiting: Refusals that wait at once, for what has come of their bodies is in memory; others are sent at once.
+        max_waiting: Refusals that wait together, with what has come of their bodies; others are sent at once.
     """
 
     def __init__(self, max_waiting: int) -> None:
