@@ -126,7 +126,7 @@ reliability: soak fuzz wheel
 # The service without PyTorch and with nothing but its extra, and schemathesis, which asks it whatever its description allows.
 .venv/serve/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime evaluation export training models -type d -not -name __pycache__)
 	$(PYTHON) -m venv .venv/serve
-	.venv/serve/bin/python $(PIP_INSTALL) --editable ".[cpu,serve]" httpx pytest schemathesis
+	.venv/serve/bin/python $(PIP_INSTALL) --editable ".[cpu,serve]" httpx onnx pytest schemathesis
 	@touch $@
 
 clean:

@@ -11,7 +11,7 @@ from fastapi import Request
 from aiface_runtime import Classifier
 from aiface_runtime.cpu_limits import usable_cores
 
-MAX_BATCH, MAX_WAIT = 16, 0.002  # photos, seconds: the defaults of `aiface serve`
+MAX_BATCH, MAX_WAIT = 16, 0.002  # photos, seconds; `aiface serve` judges two batches of 8 at once, a worker here one
 
 
 class Api(litserve.LitAPI):  # type: ignore[misc, unused-ignore]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ _TIMEOUT = 30.0  # seconds for one request, after which it counts as lost
 _TOLERANCE = 1e-5  # of P(AI); the photos' answers differ by more
 _MAX_CONNECTIONS = 512
 _RAMP = 3.0  # seconds before a measurement begins
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,59 @@ class Outcome:
         return float(1000 * np.percentile(self.latencies, percent)) if self.latencies else float("nan")
 
 
+class _Connection(asyncio.Protocol):
+    """One connection, for one request after the other."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._response: asyncio.Future[tuple[int, bytes]] | None = None
+        self._transport: asyncio.Transport | None = None
+        self.is_open = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def ask(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
+        """Send a request; the result is the status and the body of its response."""
+        assert self._transport is not None  # noqa: S101 it is connected before it is handed out
+        self._response = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._response
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if (end := self._received.find(b"\r\n\r\n")) < 0 or self._response is None:
+            return
+        head = bytes(self._received[: end + 2]).lower()
+        if (length := _LENGTH.search(head)) is None:
+            self.close(ValueError("a response without Content-Length"))
+        elif len(self._received) >= end + 4 + int(length[1]):
+            response, self._response = self._response, None
+            body = bytes(self._received[end + 4 :])
+            self._received.clear()
+            if b"\r\nconnection: close\r\n" in head:
+                self.close()
+            if not response.done():
+                response.set_result((int(head[9:12]), body))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.close(error or EOFError("the connection ended"))
+
+    def close(self, error: Exception | None = None) -> None:
+        """End it; who waits for a response gets an error."""
+        self.is_open = False
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(error or EOFError("closed"))
+        self._response = None
+        if self._transport is not None:
+            self._transport.close()
+
+
 class Client:
     """HTTP/1.1 to one service on this machine, over connections that are used again.
 
-    A client of a library takes as long for a request as the service does, on the same cores.
+    Requests are prepared and responses parsed as far as is needed: a client of a library takes as long for a request as
+    the service does, on the same cores.
 
     Args:
         port: Port of the service.
@@ -90,17 +140,20 @@ class Client:
 
     def __init__(self, port: int, path: str, p_ai_of: Callable[[Any], float]) -> None:
         self._port, self._path, self._p_ai_of = port, path, p_ai_of
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: list[_Connection] = []
         self._limit = asyncio.Semaphore(_MAX_CONNECTIONS)
+        self._requests: dict[bytes, bytes] = {}  # by the body of each photo
 
     async def ask(self, photo: Photo, outcome: Outcome, since: float | None = None) -> None:
         """Send one photo and note what became of it, and how long it took since a time, or since now."""
         loop = asyncio.get_running_loop()
         start = loop.time() if since is None else since
         outcome.sent += outcome.is_measured(start)
+        if (request := self._requests.get(photo.body)) is None:
+            request = self._requests[photo.body] = _request("POST", self._path, photo.body)
         try:
             async with self._limit, asyncio.timeout(_TIMEOUT):
-                status, body = await self.request("POST", self._path, photo.body)
+                status, body = await self._exchange(request)
         except (OSError, EOFError, TimeoutError, ValueError):
             outcome.lost += 1
             return
@@ -114,63 +167,55 @@ class Client:
             outcome.latencies.append(loop.time() - start)
             outcome.in_time += outcome.is_measured(loop.time())
 
-    async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Send a request and return the status and the body of its response.
+    async def is_ready(self, path: str) -> bool:
+        """Say whether a path answers 200.
 
         Raises:
             OSError: The connection failed.
             EOFError: It ended before the response did.
-            ValueError: The response is none.
+            ValueError: The response has no length.
         """
-        reader, writer = await self._connection()
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
-        kind = f"Content-Type: multipart/form-data; boundary={_BOUNDARY}\r\n\r\n"
+        return (await self._exchange(_request("GET", path)))[0] == 200
+
+    async def _exchange(self, request: bytes) -> tuple[int, bytes]:
+        connection = await self._connection()
         try:
-            writer.write(f"{head}{kind}".encode() + body)
-            status, headers = _parsed(await reader.readuntil(b"\r\n\r\n"))
-            answer = await reader.readexactly(int(headers["content-length"]))
+            response = await connection.ask(request)
         except BaseException:
-            writer.close()
+            connection.close()
             raise
-        if headers.get("connection") == "close":
-            writer.close()
-        else:
-            self._idle.append((reader, writer))
-        return status, answer
+        self._idle.append(connection)
+        return response
 
-    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connection(self) -> _Connection:
         while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof():  # closed by the service, as it may when nothing has come for some seconds
-                return reader, writer
-            writer.close()
-        return await asyncio.open_connection("127.0.0.1", self._port)
+            connection = self._idle.pop()
+            if connection.is_open:  # a service may close it when nothing has come for some seconds
+                return connection
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(_Connection, "127.0.0.1", self._port))[1]
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close all connections."""
-        for _, writer in self._idle:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+        for connection in self._idle:
+            connection.close()
         self._idle.clear()
 
 
-def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
-    first, *lines = head.decode("latin-1").rstrip().split("\r\n")
-    pairs = (line.partition(":") for line in lines)
-    return int(first.split()[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
+def _request(method: str, path: str, body: bytes = b"") -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Content-Type: multipart/form-data; boundary={_BOUNDARY}\r\n\r\n".encode() + body
 
 
-def _begun(start: float, seconds: float) -> Outcome:
+def begun(seconds: float) -> Outcome:
     """Return an empty outcome whose measurement begins after a while, when the queue is as long as it becomes."""
-    since = start + min(_RAMP, seconds)
+    since = asyncio.get_running_loop().time() + min(_RAMP, seconds)
     return Outcome(since, since + seconds)
 
 
-async def closed_loop(client: Client, photos: Sequence[Photo], clients: int, seconds: float) -> Outcome:
+async def closed_loop(client: Client, photos: Sequence[Photo], clients: int, outcome: Outcome) -> None:
     """Have each of several clients send a photo as soon as it has the answer to the one before."""
     loop = asyncio.get_running_loop()
-    outcome = _begun(loop.time(), seconds)
 
     async def run(number: int) -> None:
         while loop.time() < outcome.until:
@@ -178,17 +223,17 @@ async def closed_loop(client: Client, photos: Sequence[Photo], clients: int, sec
             number += 1
 
     await asyncio.gather(*(run(number) for number in range(clients)))
-    return outcome
 
 
-async def open_loop(client: Client, photos: Sequence[Photo], rate: float, seconds: float) -> Outcome:
+async def open_loop(client: Client, photos: Sequence[Photo], rate: float, outcome: Outcome) -> None:
     """Send photos at random times (a Poisson process, the same each time), whether the service keeps up or not.
 
-    Latency counts from the time that a request was to be sent at, so that a client that is late does not hide it.
+    What is refused is not sent again: `Retry-After` tells clients of their own when to, and here each request is
+    another client's. Latency counts from the time that a request was to be sent at, so that a client that is late does
+    not hide it.
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
-    outcome = _begun(start, seconds)
     count = max(1, round(rate * (outcome.until - start)))
     times = np.cumsum(np.random.default_rng(0).exponential(1 / rate, count))
     tasks: list[Awaitable[None]] = []
@@ -197,4 +242,3 @@ async def open_loop(client: Client, photos: Sequence[Photo], rate: float, second
             await asyncio.sleep(delay)
         tasks.append(asyncio.create_task(client.ask(photos[number % len(photos)], outcome, start + after)))
     await asyncio.gather(*tasks)
-    return outcome

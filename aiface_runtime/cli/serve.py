@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1); others need AIFACE_TOKEN")
     add("--port", type=int, default=8000, metavar="N", help="port, 0 for any that is free (default: 8000)")
     add("--workers", type=int, default=1, metavar="N", help="processes that share the port (default: 1)")
-    add("--max-batch", type=int, default=16, metavar="N", help="most photos judged together (default: 16)")
+    add("--max-batch", type=int, default=8, metavar="N", help="most photos judged together (default: 8)")
     add("--max-wait", type=float, default=2, metavar="MS", help="a photo waits for others so long (default: 2 ms)")
     add("--max-queue", type=int, default=64, metavar="N", help="photos taken on, more are refused (default: 64)")
     add("--max-photos", type=int, default=16, metavar="N", help="photos of one request (default: 16)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .problems import busy
+from .problems import QUEUE_FULL, Problem, busy
 from .settings import Settings
 
 
@@ -42,9 +42,15 @@ class Admission:
         self._bytes += size
         return Ticket(self, size)
 
+    def full(self, retry_after: int, photos: int = 1) -> Problem | None:
+        """Refuse photos that would be more than may be; None where they would not."""
+        if self.photos + photos <= self._settings.max_queue:
+            return None
+        return busy(QUEUE_FULL, f"{self.photos} photos are waiting or being judged already", retry_after)
+
     def _take(self, photos: int, retry_after: int) -> None:
-        if self.photos + photos > self._settings.max_queue:
-            raise busy("queue_full", f"{self.photos} photos are waiting or being judged already", retry_after)
+        if problem := self.full(retry_after, photos):
+            raise problem
         self.photos += photos
         self._changed(self.photos)
 

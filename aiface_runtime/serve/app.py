@@ -49,7 +49,6 @@ async def predict(request: Request) -> Response:
     """Answer for the photos of a request."""
     service = _service(request)
     until = asyncio.get_running_loop().time() + service.settings.seconds
-    service.check_ready()
     size = check_head(request, service.settings)
     with service.admission.enter(size, service.retry_after) as ticket:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 MEDIA_TYPE = "application/problem+json"
+QUEUE_FULL = "queue_full"  # code of a refusal
 CLIENT_GONE = 499  # as nginx counts requests whose client left before the answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from ..images import EncodedImage
 from .admission import Admission
 from .batcher import Batcher
 from .metrics import Metrics
-from .problems import busy
+from .problems import Problem, busy
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -96,16 +97,13 @@ class Service:
         self.metrics.model(classifier.manifest.id, self._description["sha256"], classifier.device)
         self._classifier = classifier
 
-    def check_ready(self) -> None:
-        """Refuse what comes before the model is open, or when the process is to end.
-
-        Raises:
-            Problem: It does.
-        """
+    def not_now(self) -> Problem | None:
+        """Say why no photo is taken on: the model is not open yet, the process is to end, or it is full."""
         if self.phase is Phase.LOADING:
-            raise busy("loading", "the model is being opened", 1)
+            return busy("loading", "the model is being opened", 1)
         if self.phase is Phase.STOPPING:
-            raise busy("stopping", "the service is being stopped", 1)
+            return busy("stopping", "the service is being stopped", 1)
+        return self.admission.full(self.retry_after)
 
     @property
     def retry_after(self) -> int:
@@ -164,7 +162,11 @@ class Service:
 
     def _judge(self, photos: Sequence[EncodedImage]) -> list[Answer]:
         assert self._classifier is not None  # noqa: S101 photos are let in once it is open
-        return list(self._classifier.predict_many(photos, batch_size=len(photos)))
+        try:
+            return list(self._classifier.predict_many(photos, batch_size=len(photos)))
+        except Exception:
+            self._tested = _SelfTest(-math.inf, self._tested.error)  # before this, so that it says nothing any more
+            raise
 
 
 def describe_model(classifier: Classifier, operating_point: str, settings: Settings) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
-    max_batch: int = 16
+    max_batch: int = 8
     max_wait: float = 0.002
     max_queue: int = 64
     max_photos: int = 16

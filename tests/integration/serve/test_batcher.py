@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from aiface_runtime.images import EncodedImage
-from aiface_runtime.serve.batcher import Batcher
+from aiface_runtime.serve.batcher import AT_ONCE, Batcher
 
 
 class Judge:
@@ -29,7 +30,7 @@ def photos(*names: object) -> list[EncodedImage]:
     return [EncodedImage(str(name), b"") for name in names]
 
 
-async def with_batcher(judge: Judge, work: Any, max_wait: float = 0.01) -> Any:
+async def with_batcher(judge: Callable[[Sequence[EncodedImage]], list[Any]], work: Any, max_wait: float = 0.01) -> Any:
     batcher = Batcher(judge, 4, max_wait, lambda _photos, _seconds: None)
     running = asyncio.create_task(batcher.run())
     result = await asyncio.wait_for(work(batcher), 30)
@@ -72,13 +73,30 @@ def test_who_left_is_not_judged() -> None:
     assert judge.batches == [["stayed"]]
 
 
-def test_an_error_is_that_of_its_batch_alone() -> None:
-    async def work(batcher: Batcher) -> None:
-        with pytest.raises(RuntimeError, match="the device failed"):
-            await asyncio.gather(*batcher.submit(photos("broken")))
-        assert await asyncio.gather(*batcher.submit(photos("next"))) == ["next"]
+def test_an_error_is_that_of_its_photo_alone() -> None:
+    judge = Judge()
 
-    asyncio.run(with_batcher(Judge(), work))
+    async def work(batcher: Batcher) -> list[Any]:
+        answers = batcher.submit(photos("first", "broken", "last"))
+        return await asyncio.gather(*answers, *batcher.submit(photos("next")), return_exceptions=True)
+
+    first, broken, *others = asyncio.run(with_batcher(judge, work))
+    assert (first, others) == ("first", ["last", "next"])
+    assert str(broken) == "the device failed"
+    assert judge.batches[0] == ["first", "broken", "last", "next"]
+
+
+def test_batches_are_judged_beside_each_other() -> None:
+    together = threading.Barrier(AT_ONCE)
+
+    def judge(batch: Sequence[EncodedImage]) -> list[Any]:
+        together.wait(30)
+        return [photo.name for photo in batch]
+
+    async def work(batcher: Batcher) -> list[Any]:
+        return await asyncio.gather(*batcher.submit(photos(*range(4 * AT_ONCE))))
+
+    assert asyncio.run(with_batcher(judge, work)) == [str(number) for number in range(4 * AT_ONCE)]
 
 
 @pytest.mark.parametrize("photos_waiting", [0, 10**6])

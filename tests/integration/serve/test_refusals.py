@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -149,6 +152,34 @@ def test_a_full_queue_refuses_before_the_body_is_sent(small: Service) -> None:
         assert received(slow).startswith(b"HTTP/1.1 408 ")  # the first one is too slow
     assert small.metric("aiface_queue_photos") == 0
     assert small.post(content=picture(0), headers=JPEG).status_code == 200
+
+
+@pytest.mark.parametrize("size", [10_000, 500_000])
+def test_a_connection_is_used_again_after_a_refusal(size: int) -> None:
+    with Service("--max-queue", "1", "--max-photos", "1") as service, service.connect() as slow:
+        slow.sendall(head("Content-Length: 10000") + b"x")
+        wait_until(lambda: service.metric("aiface_queue_photos") == 1)
+        with closing(HTTPConnection("127.0.0.1", service.port, timeout=30)) as connection:
+            used = set()
+            for _ in range(3):
+                connection.request("POST", "/v1/predict", bytes(size), JPEG)
+                refused = connection.getresponse()
+                assert (refused.status, json.loads(refused.read())["code"]) == (503, "queue_full")
+                connection.request("GET", "/readyz")
+                assert connection.getresponse().read() == b'{"phase":"ready"}'
+                used.add(connection.sock)
+        assert len(used) == 1
+
+
+def test_a_connection_ends_after_a_refusal_where_the_body_may_be_endless(small: Service) -> None:
+    with small.connect() as slow, small.connect() as other:
+        slow.sendall(head("Content-Length: 10000") + b"x")
+        wait_until(lambda: small.metric("aiface_queue_photos") == 1)
+        other.sendall(head("Transfer-Encoding: chunked") + b"5\r\nabcde\r\n")
+        answer = received(other)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nconnection: close\r\n" in answer.lower()
+        assert received(slow).startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/pre", b"POST / HTTP/1.1\r\nHost: "])
