@@ -1,0 +1,76 @@
+"""Where photos are kept besides the local disk: S3, GCS and others by pyarrow, the rest by fsspec."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters and more, for `C:` is a drive
+
+
+def is_address(name: str) -> bool:
+    """Say whether a name is an address, `s3://bucket/a.jpg` for one, and not the path of a file."""
+    return _ADDRESS.match(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store that addresses with one beginning lie in.
+
+    Attributes:
+        filesystem: The `pyarrow.fs.FileSystem`.
+        address: What the addresses begin with; it has no user and no password.
+        path: What the paths in the store begin with instead.
+    """
+
+    filesystem: FileSystem
+    address: str = ""
+    path: str = ""
+
+    def path_of(self, address: str) -> str:
+        """Return the path of what has an address."""
+        return self.path + address.removeprefix(self.address)
+
+    def address_of(self, path: str) -> str:
+        """Return the address of what has a path."""
+        return self.address + path.removeprefix(self.path)
+
+
+def store_of(address: str) -> tuple[Store, str]:
+    """Return the store that an address lies in, and the address without user, password and options.
+
+    Raises:
+        OSError, ValueError, ImportError: There is no such store; pyarrow's and fsspec's own errors are among them.
+    """
+    parts = urlsplit(address)
+    user, _, host = parts.netloc.rpartition("@")
+    host = host if ":" in user or parts.scheme == "s3" else parts.netloc  # Azure's container is written as a user
+    # By hand: a `?` or `#` without the options of a store belongs to the name, which no quoting has touched.
+    rest = address.partition("://")[2].removeprefix(parts.netloc)
+    if re.fullmatch(r"[\w.]+=[^/]*", parts.query):
+        rest = rest.removesuffix(f"?{parts.query}")
+        filesystem, root = _filesystem(f"{parts.scheme}://{parts.netloc}/?{parts.query}")
+    else:
+        filesystem, root = _filesystem(f"{parts.scheme}://{parts.netloc}/")
+    plain = f"{parts.scheme}://{host}"
+    return Store(filesystem, plain, root.rstrip("/")), plain + rest
+
+
+def _filesystem(root: str) -> tuple[Any, str]:
+    import pyarrow as pa
+    from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem, S3FileSystem
+
+    if root.startswith("s3://anonymous@"):  # as Ray's own documents write it
+        return S3FileSystem(anonymous=True), urlsplit(root).netloc.rpartition("@")[2]
+    try:
+        return FileSystem.from_uri(root)  # type: ignore[no-any-return]
+    except pa.ArrowInvalid:
+        from fsspec.core import url_to_fs
+
+        other, path = url_to_fs(root)
+        return PyFileSystem(FSSpecHandler(other)), path
