@@ -28,9 +28,9 @@ class Work:
 
     Attributes:
         model: Reference to the content of the model file, so that every node has the same.
-        arguments: Arguments of `Classifier`, but for the model.
-        settings: Fields that all records have in common.
-        extras: Sentences and provenance, where the records are to have them.
+        arguments: As of `OpenedModel`, and so are the next two.
+        settings: See `arguments`.
+        extras: See `arguments`.
         store: Store of the photos; None for the local disk, and for that of each address.
         column: Column of bytes, or of paths and addresses; None for rows of a listing.
         id_column: Column that names a row and stays in the answers.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..arguments import Arguments, Model, check_count
+from ..arguments import Arguments, Model, check_arguments, check_count
 from ..devices import Device
 from ..errors import UsageError
 from ..limits import DEFAULT_LIMITS, Limits
@@ -21,12 +21,94 @@ if TYPE_CHECKING:
     from ray.data import Dataset
     from ray.data.checkpoint import CheckpointConfig
 
-    from .stores import Store
-
 Name: TypeAlias = str | os.PathLike[str]
 Concurrency: TypeAlias = int | tuple[int, int]
+Source: TypeAlias = "Dataset | Name | Sequence[Name]"
 
 _FILTER_MEMORY = 2**28  # bytes that Ray sets aside for what leaves out a checkpoint's rows, where its ids take less
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedModel:
+    """A model that was opened here, for actors that open it elsewhere.
+
+    Attributes:
+        content: Bytes of the file.
+        arguments: Arguments of `Classifier`, but for the model.
+        settings: Fields that all records have in common.
+        extras: Sentences and provenance, where the records are to have them.
+    """
+
+    content: bytes
+    arguments: Arguments
+    settings: Settings
+    extras: Extras
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What actors take of a cluster; the arguments of `classify` by these names.
+
+    Raises:
+        UsageError: One of them makes no sense.
+    """
+
+    num_cpus: float = 1
+    num_gpus: float = 0
+    concurrency: Concurrency | None = None
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        check_count("batch_size", self.batch_size, sys.maxsize)
+        if not _share("num_cpus", self.num_cpus) + _share("num_gpus", self.num_gpus):
+            raise UsageError("num_cpus 0: an actor needs a core or a GPU, or a fraction of one")
+        bounds = self.concurrency if isinstance(self.concurrency, tuple) else (self.concurrency or 1,)
+        if (
+            sorted(check_count("concurrency", bound, sys.maxsize) for bound in bounds) != list(bounds)
+            or len(bounds) > 2
+        ):
+            raise UsageError(f"concurrency {self.concurrency!r}: a number, or the fewest actors and the most")
+
+    def pool(self) -> Any:
+        """Return Ray's description of the actors; None of them is started yet.
+
+        Raises:
+            UsageError: No node of the cluster can hold one, so that Ray would wait for one for ever.
+        """
+        import ray
+        from ray.data import ActorPoolStrategy
+
+        wanted = {name: share for name, share in (("CPU", self.num_cpus), ("GPU", self.num_gpus)) if share}
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        held = [min(int(node.get(name, 0) / share + 1e-9) for name, share in wanted.items()) for node in nodes]
+        if not any(held):
+            shares = " and ".join(f"{share:g} {name}" for name, share in wanted.items())
+            raise UsageError(f"no node of this Ray cluster has the {shares} that an actor is to have; ask for less")
+        if isinstance(self.concurrency, int):
+            return ActorPoolStrategy(size=self.concurrency)
+        fewest, most = self.concurrency or (1, sum(held))
+        return ActorPoolStrategy(min_size=fewest, max_size=most)
+
+
+def _share(name: str, value: object) -> float:
+    """Return a number of cores or GPUs: whole ones, or a fraction of one.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else -1.0
+    if not 0 <= number < 2**20 or (number > 1 and not number.is_integer()):
+        raise UsageError(f"{name} {value!r}: must be a whole number, or a fraction below 1")
+    return number
+
+
+def cores_of(num_cpus: float) -> int:
+    """Return the number of cores that an actor uses.
+
+    Raises:
+        UsageError: `num_cpus` makes no sense.
+    """
+    return max(1, int(_share("num_cpus", num_cpus)))
 
 
 def classify(
@@ -85,41 +167,19 @@ def classify(
         AifaceError: Ray is missing, arguments make no sense, or the model cannot be used.
     """
     check_installed()
-    import ray
-
-    from .actor import Answer, Work
-
-    check_count("batch_size", batch_size, sys.maxsize)
-    extras = Extras(why=why, provenance=provenance)
-    threads = max(1, int(_share("num_cpus", num_cpus)))
-    given = Arguments(model, device, providers, threads, operating_point, sha256, limits, isolate)
-    content, arguments, settings = _checked(given, extras)
-    if not ray.is_initialized():
-        ray.init()
-    pool = _pool(concurrency, num_cpus, _share("num_gpus", num_gpus))
-    rows: Dataset
-    store: Store | None = None
-    if isinstance(source, ray.data.Dataset):
-        rows = source
-    else:
-        rows, store = _listing(source, filesystem, batch_size)
-    listed = rows is not source
-    id_column = "id" if listed else id_column
-    answers = rows.map_batches(
-        Answer,
-        fn_constructor_args=(
-            Work(ray.put(content), arguments, settings, extras, store, None if listed else column, id_column),
-        ),
-        batch_size=batch_size,
-        batch_format="pyarrow",
-        num_cpus=num_cpus,
-        num_gpus=num_gpus,
-        compute=pool,
-        udf_modifying_row_count=False,
+    opened = open_model(
+        Arguments(model, device, providers, cores_of(num_cpus), operating_point, sha256, limits, isolate),
+        Extras(why=why, provenance=provenance),
     )
-    if checkpoint is not None:
-        answers.context.checkpoint_config = checkpoint_config(checkpoint, id_column)
-    return answers
+    return answers_of(
+        source,
+        opened,
+        Resources(num_cpus, num_gpus, concurrency, batch_size),
+        column=column,
+        id_column=id_column,
+        filesystem=filesystem,
+        checkpoint=checkpoint,
+    )
 
 
 def check_installed() -> None:
@@ -134,26 +194,12 @@ def check_installed() -> None:
         raise UsageError(f'many machines need Ray ({error}); pip install "aiface[ray]"') from error
 
 
-def _share(name: str, value: object) -> float:
-    """Return a number of cores or GPUs, of which there are whole ones and fractions below one.
+def open_model(given: Arguments, extras: Extras) -> OpenedModel:
+    """Open a model here, on the processor, so that a mistake shows before any photo is read.
 
     Raises:
-        UsageError: It is something else.
+        AifaceError: It cannot be used.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 2**20:
-        raise UsageError(f"{name} {value!r}: must be a number, 0 at least")
-    if float(value) > 1 and not float(value).is_integer():
-        raise UsageError(f"{name} {value!r}: must be a whole number, or a fraction below 1")
-    return float(value)
-
-
-def _checked(given: Arguments, extras: Extras) -> tuple[bytes, Arguments, Settings]:
-    """Open the model here, on the processor, so that a mistake shows before any photo is read.
-
-    Returns:
-        The file's content, the arguments that an actor opens it with, and what all records have in common.
-    """
-    from ..arguments import check_arguments
     from ..catalog import load
     from ..classifier import Classifier
 
@@ -163,20 +209,50 @@ def _checked(given: Arguments, extras: Extras) -> tuple[bytes, Arguments, Settin
     file = load(given.model, given.sha256)
     with Classifier(file.data, device="cpu", threads=1, operating_point=given.operating_point) as classifier:
         arguments = replace(given, model=None, sha256=file.sha256)
-        return file.data, arguments, settings_of(classifier.manifest.id, arguments, extras)
+        return OpenedModel(file.data, arguments, settings_of(classifier.manifest.id, arguments, extras), extras)
 
 
-def _listing(
-    source: Name | Sequence[Name], filesystem: FileSystem | None, batch_size: int
-) -> tuple[Dataset, Store | None]:
+def answers_of(
+    source: Source,
+    opened: OpenedModel,
+    resources: Resources,
+    *,
+    column: str = "bytes",
+    id_column: str = "path",
+    filesystem: FileSystem | None = None,
+    checkpoint: Name | CheckpointConfig | None = None,
+) -> Dataset:
+    """Do what `classify` does with a model that was opened before."""
     import ray
 
-    from .listing import Listing, found_in
+    from .actor import Answer, Work
+    from .listing import ID, found_in, listed
 
-    found, store = found_in(_names(source), filesystem)
-    # Ray sets cores aside for what reads; listing takes none, and actors may hold all of them.
-    names = ray.data.read_datasource(Listing(found), num_cpus=0)
-    return names.repartition(target_num_rows_per_block=batch_size), store
+    if not ray.is_initialized():
+        ray.init()
+    pool = resources.pool()
+    if isinstance(source, ray.data.Dataset):
+        rows, work = (
+            source,
+            Work(ray.put(opened.content), opened.arguments, opened.settings, opened.extras, None, column, id_column),
+        )
+    else:
+        found, store = found_in(_names(source), filesystem)
+        rows = listed(found, resources.batch_size)
+        work = Work(ray.put(opened.content), opened.arguments, opened.settings, opened.extras, store, None, ID)
+    answers = rows.map_batches(
+        Answer,
+        fn_constructor_args=(work,),
+        batch_size=resources.batch_size,
+        batch_format="pyarrow",
+        num_cpus=resources.num_cpus,
+        num_gpus=resources.num_gpus,
+        compute=pool,
+        udf_modifying_row_count=False,
+    )
+    if checkpoint is not None:
+        answers.context.checkpoint_config = _checkpoint_config(checkpoint, work.id_column)
+    return answers
 
 
 def _names(source: Name | Iterable[Name]) -> list[str]:
@@ -190,28 +266,7 @@ def _names(source: Name | Iterable[Name]) -> list[str]:
     return decoded
 
 
-def _pool(concurrency: Concurrency | None, num_cpus: float, num_gpus: float) -> Any:
-    """Return how many actors there are.
-
-    Raises:
-        UsageError: No such number, or no node of the cluster can hold one.
-    """
-    import ray
-    from ray.data import ActorPoolStrategy
-
-    if isinstance(concurrency, tuple):
-        fewest, most = (check_count("concurrency", number, sys.maxsize) for number in concurrency)
-        if fewest > most:
-            raise UsageError(f"concurrency {concurrency!r}: the fewest actors first")
-        return ActorPoolStrategy(min_size=fewest, max_size=most)
-    if concurrency is not None:
-        return ActorPoolStrategy(size=check_count("concurrency", concurrency, sys.maxsize))
-    resources = ray.cluster_resources()
-    shares = [resources.get(name, 0) / share for name, share in (("CPU", num_cpus), ("GPU", num_gpus)) if share]
-    return ActorPoolStrategy(min_size=1, max_size=max(1, int(min(shares, default=1))))
-
-
-def checkpoint_config(checkpoint: Name | CheckpointConfig, id_column: str) -> CheckpointConfig:
+def _checkpoint_config(checkpoint: Name | CheckpointConfig, id_column: str) -> CheckpointConfig:
     """Return where the ids of written rows are kept; they stay there after a job, for one that goes on with it."""
     from ray.data.checkpoint import CheckpointConfig
 

@@ -20,6 +20,7 @@ from .stores import Store, is_address, store_of
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
+    from ray.data import Dataset
 
 ID, NAME, PROBLEM = "id", "name", "problem"
 """Columns of a listing: a number for each name, the name as bytes, and the reason why there is nothing to be read."""
@@ -57,12 +58,19 @@ class Listing(Datasource):  # type: ignore[misc]
         """Return the bytes of all rows."""
         return sum(size for _, size, _ in self._parts)
 
-    def get_read_tasks(self, parallelism: int, *_: object, **__: object) -> list[ReadTask]:
+    def get_read_tasks(self, *_: object, **__: object) -> list[ReadTask]:
         """Return a task for each 10,000 names; its rows are the same when it is run again after a node was lost."""
         return [
             ReadTask(_reader(table), BlockMetadata(rows, size, None, None), schema=_SCHEMA)
             for rows, size, table in self._parts
         ]
+
+
+def listed(found: Iterator[Found], rows: int) -> Dataset:
+    """Return a dataset of photos with so many rows a block, each of which an actor answers at once."""
+    # Ray keeps cores free for what reads; listing needs none, and actors may hold all of them.
+    names = ray.data.read_datasource(Listing(found), num_cpus=0)
+    return names.repartition(target_num_rows_per_block=rows)
 
 
 def _reader(table: Any) -> Any:

@@ -1,0 +1,123 @@
+"""`python -m aiface_runtime.ray IN OUT`: answer for photos on many machines."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..arguments import Arguments, check_count
+from ..cli import exit_code_of
+from ..cli._common import add_decoding_arguments, add_extra_arguments, add_model_arguments, extras_of, limits_of
+from ..cli.program import complain, run_program
+from ..cli.scan import tell
+from ..errors import AifaceError, UsageError
+from .dataset import Resources, answers_of, check_installed, cores_of, open_model
+
+if TYPE_CHECKING:
+    from .dataset import Concurrency
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Returns:
+        An exit code, as of `aiface`.
+    """
+    return run_program("aiface", lambda: _run(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m aiface_runtime.ray",
+        description="Answer for photos on all machines of a Ray cluster, into Parquet files.",
+        epilog="Exit codes: as of aiface.",
+    )
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="IN", help="folders (recursively) or photos: paths, or addresses in one store")
+    add("output", metavar="OUT", help="folder of Parquet files: a path that all machines see, or an address")
+    add("--resume", action="store_true", help="go on with an output that exists")
+    add("--address", metavar="HOST:PORT", help="Ray cluster (default: RAY_ADDRESS, otherwise this machine)")
+    add("--num-cpus", type=float, default=1, metavar="N", help="cores of an actor, or a fraction (default: 1)")
+    add("--num-gpus", type=float, default=0, metavar="N", help="GPUs of an actor, or a fraction (default: 0)")
+    add("--concurrency", type=_concurrency, metavar="N|MIN-MAX", help="actors (default: 1 to all that fit)")
+    add("--batch-size", type=int, default=128, metavar="N", help="photos an actor takes at a time (default: 128)")
+    add("--rows-per-file", type=int, default=1000, metavar="N", help="rows of a Parquet file (default: 1000)")
+    add_extra_arguments(parser)
+    add_decoding_arguments(parser)
+    add_model_arguments(parser, threads=False)
+    return parser
+
+
+def _concurrency(text: str) -> Concurrency:
+    try:
+        bounds = tuple(int(bound) for bound in text.split("-"))
+    except ValueError:
+        bounds = ()
+    if len(bounds) not in (1, 2):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor MIN-MAX")
+    return bounds[0] if len(bounds) == 1 else (bounds[0], bounds[1])
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        return _answer(args)
+    except AifaceError as error:
+        complain("aiface", error)
+        return exit_code_of(error)
+
+
+def _answer(args: argparse.Namespace) -> int:
+    check_installed()
+    from .job import write
+    from .output import Output
+
+    check_count("--rows-per-file", args.rows_per_file, sys.maxsize)
+    resources = Resources(args.num_cpus, args.num_gpus, args.concurrency, args.batch_size)
+    output = Output(args.output)
+    with output.lock():
+        output.check(resume=args.resume)
+        limits, cores = limits_of(args), cores_of(args.num_cpus)
+        arguments = Arguments(
+            args.model, args.device, None, cores, args.operating_point, args.sha256, limits, args.isolate
+        )
+        opened = open_model(arguments, extras_of(args))
+        output.check_settings(opened.settings)
+        _connect(args.address)
+        try:
+            answers = answers_of(args.inputs, opened, resources, checkpoint=output.checkpoint)
+            summary = write(answers, output, args.rows_per_file, resume=args.resume)
+        except KeyboardInterrupt:
+            complain("aiface", f"stopped; the same command with --resume goes on ({output.name})")
+            raise
+    tell(summary)
+    return 1 if summary.failures else 0
+
+
+def _connect(address: str | None) -> None:
+    """Connect to a cluster, or start one on this machine; it tells nobody of its use unless the user has chosen so.
+
+    Raises:
+        UsageError: There is no such cluster.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    level = logging.INFO if is_terminal else logging.ERROR
+    try:
+        ray.init(address, logging_level=level, log_to_driver=is_terminal)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        named = address or os.environ.get("RAY_ADDRESS") or "this machine"
+        raise UsageError(f"{named}: no Ray cluster can be reached or started there ({error})") from error
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = is_terminal
+    context.print_on_execution_start = is_terminal
+    logging.getLogger("ray.data").setLevel(level)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
