@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -103,11 +104,14 @@ def _connect(address: str | None) -> None:
     Raises:
         UsageError: There is no such cluster.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     level = logging.INFO if is_terminal else logging.ERROR
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not is_terminal:
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of what it writes to stderr here
+        warnings.filterwarnings("ignore", module=r"ray\.")
+    import ray
+
     try:
         ray.init(address, logging_level=level, log_to_driver=is_terminal)
     except (ConnectionError, RuntimeError, ValueError) as error:

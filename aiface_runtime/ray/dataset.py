@@ -226,7 +226,7 @@ def answers_of(
     import ray
 
     from .actor import Answer, Work
-    from .listing import ID, found_in, listed
+    from .listing import ID, Listing, found_in
 
     if not ray.is_initialized():
         ray.init()
@@ -238,7 +238,8 @@ def answers_of(
         )
     else:
         found, store = found_in(_names(source), filesystem)
-        rows = listed(found, resources.batch_size)
+        # Listing needs no core, and actors may hold all of them.
+        rows = ray.data.read_datasource(Listing(found, resources.batch_size), num_cpus=0)
         work = Work(ray.put(opened.content), opened.arguments, opened.settings, opened.extras, store, None, ID)
     answers = rows.map_batches(
         Answer,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -20,12 +22,11 @@ from .stores import Store, is_address, store_of
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
-    from ray.data import Dataset
 
 ID, NAME, PROBLEM = "id", "name", "problem"
 """Columns of a listing: a number for each name, the name as bytes, and the reason why there is nothing to be read."""
 _SCHEMA = pa.schema([(ID, pa.int64()), (NAME, pa.binary()), (PROBLEM, pa.string())])
-_NAMES = 10_000  # of a read task
+_NAMES = 10_000  # of a table
 
 
 class Listing(Datasource):  # type: ignore[misc]
@@ -36,45 +37,36 @@ class Listing(Datasource):  # type: ignore[misc]
 
     Args:
         found: The photos, and what is in the place of some.
+        rows: Photos of a block, which an actor answers at once.
     """
 
-    def __init__(self, found: Iterator[Found]) -> None:
+    def __init__(self, found: Iterable[Found], rows: int) -> None:
         super().__init__()
-        self._parts: list[tuple[int, int, Any]] = []  # rows, bytes, and a reference to the table
-        part: list[Found] = []
-        for photo in found:
-            part.append(photo)
-            if len(part) == _NAMES:
-                self._add(part)
-                part = []
-        if part or not self._parts:
-            self._add(part)
-
-    def _add(self, part: list[Found]) -> None:
-        table = table_of(part)
-        self._parts.append((table.num_rows, table.nbytes, ray.put(table)))
+        self._rows = rows
+        photos = iter(found)
+        # Tables are kept by Ray and shared by tasks, which would each carry their names otherwise.
+        self._tables: list[tuple[Any, int, int]] = []  # reference, rows, bytes
+        while part := list(islice(photos, max(rows, _NAMES) // rows * rows)):
+            table = table_of(part)
+            self._tables.append((ray.put(table), table.num_rows, table.nbytes))
 
     def estimate_inmemory_data_size(self) -> int:
         """Return the bytes of all rows."""
-        return sum(size for _, size, _ in self._parts)
+        return sum(size for _, _, size in self._tables)
 
     def get_read_tasks(self, *_: object, **__: object) -> list[ReadTask]:
-        """Return a task for each 10,000 names; its rows are the same when it is run again after a node was lost."""
-        return [
-            ReadTask(_reader(table), BlockMetadata(rows, size, None, None), schema=_SCHEMA)
-            for rows, size, table in self._parts
-        ]
+        """Return a task for each block; it gives the same rows when it is run again after a node was lost."""
+        tasks = []
+        for table, count, size in self._tables:
+            for start in range(0, count, self._rows):
+                rows = min(self._rows, count - start)
+                about = BlockMetadata(rows, size * rows // count, None, None)
+                tasks.append(ReadTask(partial(_block, table, start, rows), about, schema=_SCHEMA))
+        return tasks
 
 
-def listed(found: Iterator[Found], rows: int) -> Dataset:
-    """Return a dataset of photos with so many rows a block, each of which an actor answers at once."""
-    # Ray keeps cores free for what reads; listing needs none, and actors may hold all of them.
-    names = ray.data.read_datasource(Listing(found), num_cpus=0)
-    return names.repartition(target_num_rows_per_block=rows)
-
-
-def _reader(table: Any) -> Any:
-    return lambda: [ray.get(table)]
+def _block(table: Any, start: int, rows: int) -> list[pa.Table]:
+    return [ray.get(table).slice(start, rows)]
 
 
 def table_of(part: Sequence[Found]) -> pa.Table:
