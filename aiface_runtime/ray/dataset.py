@@ -238,8 +238,7 @@ def answers_of(
         )
     else:
         found, store = found_in(_names(source), filesystem)
-        # Listing needs no core, and actors may hold all of them.
-        rows = ray.data.read_datasource(Listing(found, resources.batch_size), num_cpus=0)
+        rows = ray.data.read_datasource(Listing(found, resources.batch_size), num_cpus=0, concurrency=light_tasks())
         work = Work(ray.put(opened.content), opened.arguments, opened.settings, opened.extras, store, None, ID)
     answers = rows.map_batches(
         Answer,
@@ -254,6 +253,16 @@ def answers_of(
     if checkpoint is not None:
         answers.context.checkpoint_config = _checkpoint_config(checkpoint, work.id_column)
     return answers
+
+
+def light_tasks() -> int:
+    """Return how many tasks that list or write run at once: one a node.
+
+    They ask for no core, for actors may hold all of them; without a bound Ray would start a process for each.
+    """
+    import ray
+
+    return max(1, sum(node["Alive"] for node in ray.nodes()))
 
 
 def _names(source: Name | Iterable[Name]) -> list[str]:

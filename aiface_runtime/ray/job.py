@@ -13,6 +13,7 @@ from ..cli.program import is_write_error
 from ..errors import AifaceError, OutputError
 from ..images.sources import one_line
 from ..scan import ScanSummary
+from .dataset import light_tasks
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -42,7 +43,8 @@ def write(answers: Dataset, output: Output, rows_per_file: int, *, resume: bool)
             output.address,
             filename_provider=FilenameProvider(run, "parquet"),
             min_rows_per_file=rows_per_file,
-            ray_remote_args={"num_cpus": 0},  # for actors may hold all cores
+            ray_remote_args={"num_cpus": 0},
+            concurrency=light_tasks(),
         )
     )
     seconds = time.monotonic() - started
