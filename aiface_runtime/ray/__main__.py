@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ..arguments import Arguments, check_count
 from ..cli import exit_code_of
@@ -16,10 +18,13 @@ from ..cli._common import add_decoding_arguments, add_extra_arguments, add_model
 from ..cli.program import complain, run_program
 from ..cli.scan import tell
 from ..errors import AifaceError, UsageError
+from ..images.sources import one_line
 from .dataset import Resources, answers_of, check_installed, cores_of, open_model
 
 if TYPE_CHECKING:
     from .dataset import Concurrency
+
+_KNOCK = 10.0  # seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,15 +117,28 @@ def _connect(address: str | None) -> None:
         warnings.filterwarnings("ignore", module=r"ray\.")
     import ray
 
+    # Ray by itself would also look for a cluster that was started here last, and wait for one that is gone.
+    named = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
-        ray.init(address, logging_level=level, log_to_driver=is_terminal)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        named = address or os.environ.get("RAY_ADDRESS") or "this machine"
-        raise UsageError(f"{named}: no Ray cluster can be reached or started there ({error})") from error
+        _check_reachable(named)
+        ray.init(named, logging_level=level, log_to_driver=is_terminal)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{named}: no Ray cluster can be reached or started there ({one_line(error)})") from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = is_terminal
     context.print_on_execution_start = is_terminal
     logging.getLogger("ray.data").setLevel(level)
+
+
+def _check_reachable(address: str) -> None:
+    """Knock at a cluster's door, for Ray waits for minutes where there is none.
+
+    Raises:
+        OSError, ValueError: Nobody answers there, or it is no address.
+    """
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    if parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), _KNOCK).close()
 
 
 if __name__ == "__main__":

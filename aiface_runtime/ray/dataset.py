@@ -229,7 +229,7 @@ def answers_of(
     from .listing import ID, Listing, found_in
 
     if not ray.is_initialized():
-        ray.init()
+        ray.init(os.environ.get("RAY_ADDRESS") or "local")
     pool = resources.pool()
     if isinstance(source, ray.data.Dataset):
         rows, work = (

@@ -23,7 +23,7 @@ from tests.support import paint
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-PHOTOS = 420
+PHOTOS = 240
 MARK = "AIFACE_TEST_CLUSTER"  # in the environment of the cluster's processes, so that no others are ended
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", MARK: uuid.uuid4().hex, "RAY_BACKEND_LOG_LEVEL": "fatal"}

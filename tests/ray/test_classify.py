@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import tarfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiface_runtime import AifaceError, Classifier, Limits
-from aiface_runtime.errors import UsageError
+from aiface_runtime import Classifier
 from aiface_runtime.ray import classify
 from aiface_runtime.scan.records import SCAN_COLUMNS, from_cells
 from tests.support import SHARED
-
-from .conftest import actors, picture, wait_until
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
@@ -29,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 def records(answers: Dataset) -> list[dict[str, Any]]:
     """Return the records of a dataset as those of a scan."""
-    rows = [row for row in answers.iter_rows()]
+    rows = list(answers.iter_rows())
     assert {tuple(row)[: len(SCAN_COLUMNS)] for row in rows} == {SCAN_COLUMNS}
     return [dict(from_cells({**row, "warnings": row["warnings"] or ""})) for row in rows]
 
