@@ -32,6 +32,7 @@ test: lint .venv/languages/.ready .venv/keras/.ready .venv/serve/.ready .venv/ra
 	.venv/keras/bin/pytest tests/integration/export/test_keras.py
 	.venv/serve/bin/pytest tests/integration/serve
 	.venv/ray/bin/pytest tests/ray
+	.venv/ray/bin/pytest tests/integration/documents/test_blocks.py -k ray
 	.venv/page/bin/pytest tests/page
 	.venv/page/bin/pytest tests/integration/documents/test_site_in_chromium.py
 	.venv/page/bin/pytest tests/integration/documents/test_blocks.py -k demo -W ignore::ResourceWarning \
@@ -133,7 +134,7 @@ reliability: soak fuzz wheel
 # Ray with nothing but its extra; mypy in .venv/test does without it, and says the same with it.
 .venv/ray/.ready: setup.cfg pyproject.toml $(shell find aiface_runtime evaluation export training models -type d -not -name __pycache__)
 	$(PYTHON) -m venv .venv/ray
-	.venv/ray/bin/python $(PIP_INSTALL) --editable ".[cpu,ray]" pytest
+	.venv/ray/bin/python $(PIP_INSTALL) --editable ".[cpu,ray,sample]" certifi pytest sybil
 	@touch $@
 
 clean:

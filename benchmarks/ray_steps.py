@@ -8,6 +8,7 @@ FOLDER has the photos in `photos/`, and gets the output; the last line of stdout
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import tarfile
@@ -39,7 +40,8 @@ def main() -> None:
     clock = _Clock()
     import ray
 
-    ray.init("local", logging_level="error", log_to_driver=False)
+    ray.init("local", include_dashboard=False, logging_level="error", log_to_driver=False)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     clock.lap("start of the cluster")
     from aiface_runtime.ray import classify
@@ -49,14 +51,16 @@ def main() -> None:
     rates = {"single files": _consume(answers, photos, clock)}
     sizes = _written(folder, photos, clock)
     _shards(folder)
-    shards = ray.data.read_webdataset(str(folder / "shards"), decoder=None)
+    no_core = {"num_cpus": 0}  # for two actors hold both
+    shards = ray.data.read_webdataset(str(folder / "shards"), decoder=None, **no_core)
     rates["tar shards, WebDataset"] = _consume(
         classify(shards, column="jpg", id_column="__key__", concurrency=2), photos
     )
-    files = ray.data.read_binary_files(str(folder / "photos"), include_paths=True)
+    files = ray.data.read_binary_files(str(folder / "photos"), include_paths=True, **no_core, concurrency=2)
     rates["single files, by `read_binary_files`"] = _consume(classify(files, concurrency=2), photos)
     versions = ", ".join(f"{name} {version(name)}" for name in ("ray", "pyarrow", "onnxruntime"))
     found = {"seconds": clock.seconds, "rates": rates, **sizes, "listing": _listing(names), "versions": versions}
+    ray.shutdown()
     print(json.dumps(found))
 
 

@@ -121,7 +121,8 @@ def _connect(address: str | None) -> None:
     named = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         _check_reachable(named)
-        ray.init(named, logging_level=level, log_to_driver=is_terminal)
+        options = {"include_dashboard": False} if named == "local" else {}  # which takes seconds to start
+        ray.init(named, logging_level=level, log_to_driver=is_terminal, **options)
     except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"{named}: no Ray cluster can be reached or started there ({one_line(error)})") from error
     context = ray.data.DataContext.get_current()

@@ -69,8 +69,12 @@ class Resources:
         ):
             raise UsageError(f"concurrency {self.concurrency!r}: a number, or the fewest actors and the most")
 
-    def pool(self) -> Any:
-        """Return Ray's description of the actors; None of them is started yet.
+    def pool(self, *, keeps_cores: bool) -> Any:
+        """Return Ray's description of the actors; none of them is started yet.
+
+        Args:
+            keeps_cores: Whether there may be only one actor while others need cores, as what reads a dataset does: Ray
+                would wait for ever for them beside a fixed number of actors that holds all.
 
         Raises:
             UsageError: No node of the cluster can hold one, so that Ray would wait for one for ever.
@@ -84,9 +88,8 @@ class Resources:
         if not any(held):
             shares = " and ".join(f"{share:g} {name}" for name, share in wanted.items())
             raise UsageError(f"no node of this Ray cluster has the {shares} that an actor is to have; ask for less")
-        if isinstance(self.concurrency, int):
-            return ActorPoolStrategy(size=self.concurrency)
-        fewest, most = self.concurrency or (1, sum(held))
+        most = self.concurrency or sum(held)
+        fewest, most = most if isinstance(most, tuple) else (1 if keeps_cores or not self.concurrency else most, most)
         return ActorPoolStrategy(min_size=fewest, max_size=most)
 
 
@@ -153,8 +156,8 @@ def classify(
         provenance: Whether records have what the files say of themselves.
         num_cpus: Cores of an actor, of which it uses the whole ones; a fraction where several share one.
         num_gpus: GPUs of an actor, or the fraction of one.
-        concurrency: Number of actors, or the fewest and the most between which Ray scales; None for one up to as many
-            as the cluster's cores, or GPUs, allow now.
+        concurrency: Number of actors, of a dataset the most; or the fewest and the most between which Ray scales; None
+            for one up to as many as the cluster's cores, or GPUs, allow now. What reads a dataset needs cores too.
         batch_size: Photos that an actor takes at a time, and that are answered again when it dies.
         filesystem: Store that `source` names paths in; None for what each of them says.
         checkpoint: Folder in which `write_parquet` keeps the ids of written rows, which a later job leaves out: a path
@@ -230,7 +233,8 @@ def answers_of(
 
     if not ray.is_initialized():
         ray.init(os.environ.get("RAY_ADDRESS") or "local")
-    pool = resources.pool()
+    pool = resources.pool(keeps_cores=isinstance(source, ray.data.Dataset))
+    rows: Dataset
     if isinstance(source, ray.data.Dataset):
         rows, work = (
             source,
@@ -262,7 +266,7 @@ def light_tasks() -> int:
     """
     import ray
 
-    return max(1, sum(node["Alive"] for node in ray.nodes()))
+    return max(1, sum(bool(node["Alive"]) for node in ray.nodes()))
 
 
 def _names(source: Name | Iterable[Name]) -> list[str]:
