@@ -8,7 +8,8 @@ import os
 import socket
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -110,7 +111,7 @@ def _connect(address: str | None) -> None:
         UsageError: There is no such cluster.
     """
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    level = logging.INFO if is_terminal else logging.ERROR
+    level = logging.INFO if is_terminal else logging.CRITICAL
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not is_terminal:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of what it writes to stderr here
@@ -122,13 +123,28 @@ def _connect(address: str | None) -> None:
     try:
         _check_reachable(named)
         options = {"include_dashboard": False} if named == "local" else {}  # which takes seconds to start
-        ray.init(named, logging_level=level, log_to_driver=is_terminal, **options)
+        with nullcontext() if is_terminal else _without_stderr():
+            ray.init(named, logging_level=level, log_to_driver=is_terminal, **options)
     except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"{named}: no Ray cluster can be reached or started there ({one_line(error)})") from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = is_terminal
     context.print_on_execution_start = is_terminal
     logging.getLogger("ray.data").setLevel(level)
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Drop what Ray's own code writes to the descriptor: a line on the level that it logs at."""
+    sys.stderr.flush()
+    before, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nothing)
 
 
 def _check_reachable(address: str) -> None:

@@ -254,6 +254,7 @@ def answers_of(
         compute=pool,
         udf_modifying_row_count=False,
     )
+    answers.context.raise_original_map_exception = True  # an actor's own error, and not a text about it
     if checkpoint is not None:
         answers.context.checkpoint_config = _checkpoint_config(checkpoint, work.id_column)
     return answers

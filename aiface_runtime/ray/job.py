@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ray.data.datasource import FilenameProvider
+from ray.exceptions import RayError
 
 from ..cli.program import is_write_error
 from ..errors import AifaceError, OutputError
@@ -63,7 +64,8 @@ def _run(job: Callable[[], Any]) -> None:
     try:
         job()
     except Exception as error:
-        causes = list(_causes(error))
+        # Ray's errors are also of the kind of what they come from, with a whole traceback as their text.
+        causes = [cause for cause in _causes(error) if not isinstance(cause, RayError)] or [error]
         if own := next((cause for cause in causes if isinstance(cause, AifaceError)), None):
             raise own from None
         kind = OutputError if any(map(is_write_error, causes)) else AifaceError
@@ -76,4 +78,4 @@ def _causes(error: BaseException | None) -> Iterator[Exception]:
     while isinstance(error, Exception) and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = getattr(error, "cause", None) or error.__cause__ or error.__context__
+        error = getattr(error, "cause", None) or error.__cause__
