@@ -65,9 +65,9 @@ def main() -> None:
 
 def _link(photos: Sequence[str], folder: Path) -> None:
     for number, photo in enumerate(photos):
-        place = folder / f"{number // 1000}"
-        place.mkdir(parents=True, exist_ok=True)
-        place.joinpath(f"{number}{Path(photo).suffix}").symlink_to(Path(photo).resolve())
+        part = folder / f"{number // 1000}"
+        part.mkdir(parents=True, exist_ok=True)
+        part.joinpath(f"{number}{Path(photo).suffix}").symlink_to(Path(photo).resolve())
 
 
 def _commands(folder: Path, rounds: int) -> dict[str, dict[str, float]]:

@@ -25,7 +25,7 @@ from .dataset import Resources, answers_of, check_installed, cores_of, open_mode
 if TYPE_CHECKING:
     from .dataset import Concurrency
 
-_KNOCK = 10.0  # seconds
+_CONNECT_SECONDS = 10.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -148,14 +148,14 @@ def _without_stderr() -> Iterator[None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Knock at a cluster's door, for Ray waits for minutes where there is none.
+    """Connect to a cluster's port, for Ray waits for minutes where there is none.
 
     Raises:
         OSError, ValueError: Nobody answers there, or it is no address.
     """
     parts = urlsplit(address if "://" in address else f"//{address}")
     if parts.hostname and parts.port:
-        socket.create_connection((parts.hostname, parts.port), _KNOCK).close()
+        socket.create_connection((parts.hostname, parts.port), _CONNECT_SECONDS).close()
 
 
 if __name__ == "__main__":

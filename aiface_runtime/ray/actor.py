@@ -28,7 +28,7 @@ class Work:
 
     Attributes:
         model: Reference to the content of the model file, so that every node has the same.
-        arguments: As of `OpenedModel`, and so are the next two.
+        arguments: Attribute of `OpenedModel`, as are the next two.
         settings: See `arguments`.
         extras: See `arguments`.
         store: Store of the photos; None for the local disk, and for that of each address.
@@ -49,7 +49,7 @@ class Answer:
     """Answers for batches of rows.
 
     Args:
-        work: What to do.
+        work: Description of what to do.
     """
 
     def __init__(self, work: Work) -> None:

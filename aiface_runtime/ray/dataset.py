@@ -88,9 +88,12 @@ class Resources:
         if not any(held):
             shares = " and ".join(f"{share:g} {name}" for name, share in wanted.items())
             raise UsageError(f"no node of this Ray cluster has the {shares} that an actor is to have; ask for less")
-        most = self.concurrency or sum(held)
-        fewest, most = most if isinstance(most, tuple) else (1 if keeps_cores or not self.concurrency else most, most)
-        return ActorPoolStrategy(min_size=fewest, max_size=most)
+        if isinstance(self.concurrency, tuple):
+            min_size, max_size = self.concurrency
+        else:
+            max_size = self.concurrency or sum(held)
+            min_size = 1 if keeps_cores or self.concurrency is None else max_size
+        return ActorPoolStrategy(min_size=min_size, max_size=max_size)
 
 
 def _share(name: str, value: object) -> float:
@@ -143,9 +146,9 @@ def classify(
         source: A folder, photos, or addresses in one store (`s3://…`, whatever pyarrow or fsspec opens), of which the
             photos are found as `aiface scan` finds them; or a dataset with a column of encoded photos, or of their
             paths or addresses.
-        column: That column of a dataset: bytes, or text.
+        column: Name of that column of a dataset: bytes, or text.
         id_column: Column of a dataset whose values name the rows, each once; it stays, behind the others.
-        model: As of `Classifier`, and so are the next six; the file is read here, and its content goes to the actors.
+        model: Argument of `Classifier`, as are the next six; the file is read here, and its content goes to the actors.
         device: See `model`.
         providers: See `model`.
         operating_point: See `model`.

@@ -108,7 +108,7 @@ class Output:
 
         Args:
             before: Names of the parts when this job began.
-            run: What the names of this job's own parts begin with.
+            run: Beginning of the names of this job's own parts.
         """
         self.settle()
         with self._writing():

@@ -61,7 +61,7 @@ class StoredPhoto:
         max_bytes: Most bytes that are read.
 
     Attributes:
-        size: Its length in bytes; None until it was looked up, or where there is none.
+        size: Length in bytes; None until it was looked up, or where there is none.
         mtime_ns: Time of its last change, likewise.
         sha256: SHA-256 of its content; None until it was read.
     """

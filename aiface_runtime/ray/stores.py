@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters and more, for `C:` is a drive
+_OPTIONS = re.compile(r"\?[\w.]+=[^/]*$")
 
 
 def is_address(name: str) -> bool:
@@ -24,8 +25,8 @@ class Store:
 
     Attributes:
         filesystem: The `pyarrow.fs.FileSystem`.
-        address: What the addresses begin with; it has no user and no password.
-        path: What the paths in the store begin with instead.
+        address: Beginning of the addresses; it has no user and no password.
+        path: Beginning of the paths in the store in its place.
     """
 
     filesystem: FileSystem
@@ -47,18 +48,15 @@ def store_of(address: str) -> tuple[Store, str]:
     Raises:
         OSError, ValueError, ImportError: There is no such store; pyarrow's and fsspec's own errors are among them.
     """
-    parts = urlsplit(address)
-    user, _, host = parts.netloc.rpartition("@")
-    host = host if ":" in user or parts.scheme == "s3" else parts.netloc  # Azure's container is written as a user
-    # By hand: a `?` or `#` without the options of a store belongs to the name, which no quoting has touched.
-    rest = address.partition("://")[2].removeprefix(parts.netloc)
-    if re.fullmatch(r"[\w.]+=[^/]*", parts.query):
-        rest = rest.removesuffix(f"?{parts.query}")
-        filesystem, root = _filesystem(f"{parts.scheme}://{parts.netloc}/?{parts.query}")
-    else:
-        filesystem, root = _filesystem(f"{parts.scheme}://{parts.netloc}/")
-    plain = f"{parts.scheme}://{host}"
-    return Store(filesystem, plain, root.rstrip("/")), plain + rest
+    scheme, _, rest = address.partition("://")
+    # By hand: what no quoting has touched may have a `?`, `#` or `%` in its name.
+    options = _OPTIONS.search(rest)
+    beginning, slash, name = (rest[: options.start()] if options else rest).partition("/")
+    user, _, host = beginning.rpartition("@")
+    host = host if ":" in user or scheme == "s3" else beginning  # Azure's container is written as a user
+    filesystem, root = _filesystem(f"{scheme}://{beginning}/{options[0] if options else ''}")
+    plain = f"{scheme}://{host}"
+    return Store(filesystem, plain, root.rstrip("/")), plain + slash + name
 
 
 def _filesystem(root: str) -> tuple[Any, str]:

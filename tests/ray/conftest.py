@@ -56,9 +56,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos, each with an answer of its own, and some that cannot be used, under names that are hard."""
     top = tmp_path_factory.mktemp("photos")
     for number in range(PHOTOS):
-        place = top / f"{number % 3}"
-        place.mkdir(exist_ok=True)
-        place.joinpath(f"{number:04}.jpg").write_bytes(picture(number))
+        part = top / f"{number % 3}"
+        part.mkdir(exist_ok=True)
+        part.joinpath(f"{number:04}.jpg").write_bytes(picture(number))
     top.joinpath("=1+1.jpg").write_bytes(picture(1000))
     top.joinpath("a\nb.jpg").write_bytes(picture(1001))
     top.joinpath("a\\nb.jpg").write_bytes(picture(1002))
@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top.joinpath("dangling.jpg").symlink_to("nowhere.jpg")
     os.mkfifo(top / "pipe.jpg")
     with top.joinpath("huge.jpg").open("wb") as file:
-        file.truncate(10 * 2**30)  # of zeros that take no room
+        file.truncate(10 * 2**30)  # of zeros that nobody writes
     return top
 
 
