@@ -25,8 +25,6 @@ Name: TypeAlias = str | os.PathLike[str]
 Concurrency: TypeAlias = int | tuple[int, int]
 Source: TypeAlias = "Dataset | Name | Sequence[Name]"
 
-_FILTER_MEMORY = 2**28  # bytes that Ray sets aside for what leaves out a checkpoint's rows, where its ids take less
-
 
 @dataclass(frozen=True, slots=True)
 class OpenedModel:
@@ -163,8 +161,8 @@ def classify(
             for one up to as many as the cluster's cores, or GPUs, allow now. What reads a dataset needs cores too.
         batch_size: Photos that an actor takes at a time, and that are answered again when it dies.
         filesystem: Store that `source` names paths in; None for what each of them says.
-        checkpoint: Folder in which `write_parquet` keeps the ids of written rows, which a later job leaves out: a path
-            that all nodes see, or an address; or a `CheckpointConfig`.
+        checkpoint: Folder in which `write_parquet` keeps the ids of written rows, which are left out: a path that all
+            nodes see, or an address. With a `CheckpointConfig` Ray leaves them out, for which it needs a core more.
 
     Returns:
         A dataset of the columns of `aiface scan -o answers.parquet`, and one of ids: `id` of paths and addresses.
@@ -232,6 +230,8 @@ def answers_of(
     import ray
 
     from .actor import Answer, Work
+    from .checkpoint import config_of, without_written
+    from .cluster import light_tasks
     from .listing import ID, Listing, found_in
 
     if not ray.is_initialized():
@@ -247,7 +247,8 @@ def answers_of(
         found, store = found_in(_names(source), filesystem)
         rows = ray.data.read_datasource(Listing(found, resources.batch_size), num_cpus=0, concurrency=light_tasks())
         work = Work(ray.put(opened.content), opened.arguments, opened.settings, opened.extras, store, None, ID)
-    answers = rows.map_batches(
+    name = os.fsdecode(checkpoint) if isinstance(checkpoint, str | os.PathLike) else None
+    answers = (rows if name is None else without_written(rows, name, work.id_column)).map_batches(
         Answer,
         fn_constructor_args=(work,),
         batch_size=resources.batch_size,
@@ -259,18 +260,8 @@ def answers_of(
     )
     answers.context.raise_original_map_exception = True  # an actor's own error, and not a text about it
     if checkpoint is not None:
-        answers.context.checkpoint_config = _checkpoint_config(checkpoint, work.id_column)
+        answers.context.checkpoint_config = checkpoint if name is None else config_of(name, work.id_column)
     return answers
-
-
-def light_tasks() -> int:
-    """Return how many tasks that list or write run at once: one a node.
-
-    They ask for no core, for actors may hold all of them; without a bound Ray would start a process for each.
-    """
-    import ray
-
-    return max(1, sum(bool(node["Alive"]) for node in ray.nodes()))
 
 
 def _names(source: Name | Iterable[Name]) -> list[str]:
@@ -282,18 +273,3 @@ def _names(source: Name | Iterable[Name]) -> list[str]:
     if not decoded:
         raise UsageError("name folders, photos or addresses")
     return decoded
-
-
-def _checkpoint_config(checkpoint: Name | CheckpointConfig, id_column: str) -> CheckpointConfig:
-    """Return where the ids of written rows are kept; they stay there after a job, for one that goes on with it."""
-    from ray.data.checkpoint import CheckpointConfig
-
-    if isinstance(checkpoint, CheckpointConfig):
-        return checkpoint
-    from .stores import is_address
-
-    path = os.fsdecode(checkpoint)
-    path = path if is_address(path) else os.path.abspath(path)  # noqa: PTH100 `..` goes too
-    config = CheckpointConfig(id_column, path, delete_checkpoint_on_success=False)
-    config.checkpoint_actor_memory_bytes = _FILTER_MEMORY
-    return config

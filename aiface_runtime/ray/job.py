@@ -14,7 +14,7 @@ from ..cli.program import is_write_error
 from ..errors import AifaceError, OutputError
 from ..images.sources import one_line
 from ..scan import ScanSummary
-from .dataset import light_tasks
+from .cluster import light_tasks
 
 if TYPE_CHECKING:
     from ray.data import Dataset

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections import Counter
 from collections.abc import Iterator
@@ -19,17 +18,16 @@ from ..errors import OutputError, UsageError
 from ..images.sources import one_line
 from ..scan.lock import locked
 from ..scan.resume import check_settings
+from .checkpoint import PENDING
 from .listing import ID
-from .stores import is_address, store_of
+from .stores import output_store
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from pyarrow.fs import FileSystem
-
     from ..scan.records import Settings
 
-_SUFFIX, _PENDING = ".parquet", ".pending.parquet"
+_SUFFIX = ".parquet"
 
 
 class Output:
@@ -47,7 +45,7 @@ class Output:
 
     def __init__(self, name: str) -> None:
         self.name = name.rstrip("/") if len(name) > 1 else name
-        self.address, self._files, self._path = _resolved(self.name)
+        self.address, self._files, self._path = output_store(self.name)
         self.checkpoint = self.address + ".checkpoint"
         self._ids = self._path + ".checkpoint"
 
@@ -155,11 +153,11 @@ class Output:
     def _checkpoints(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return the paths of the ids of whole parts, and of those that were begun, by the part's name."""
         found = self._below(self._ids)
-        pending = {name.removesuffix(_PENDING): path for name, path in found.items() if name.endswith(_PENDING)}
+        pending = {name.removesuffix(PENDING): path for name, path in found.items() if name.endswith(PENDING)}
         known = {
             name.removesuffix(_SUFFIX): path
             for name, path in found.items()
-            if name.endswith(_SUFFIX) and not name.endswith(_PENDING)
+            if name.endswith(_SUFFIX) and not name.endswith(PENDING)
         }
         return known, pending
 
@@ -175,15 +173,3 @@ class Output:
             if isinstance(error, OutputError):
                 raise
             raise OutputError(f"{self.name}: cannot be written or read ({one_line(error)})") from error
-
-
-def _resolved(name: str) -> tuple[str, FileSystem, str]:
-    """Return what Ray is to call an output, its store, and its path in it."""
-    if not is_address(name) or name.startswith("file:///"):
-        path = os.path.abspath(name.removeprefix("file://"))  # noqa: PTH100 `..` goes too
-        return path, LocalFileSystem(), path
-    try:
-        store, _ = store_of(name)
-    except (OSError, ValueError, ImportError) as error:
-        raise UsageError(f"{name}: there is no such store ({one_line(error)})") from error
-    return name, store.filesystem, store.path_of(store_of(name)[1])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from ..errors import UsageError
+from ..images.sources import one_line
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -57,6 +61,24 @@ def store_of(address: str) -> tuple[Store, str]:
     filesystem, root = _filesystem(f"{scheme}://{beginning}/{options[0] if options else ''}")
     plain = f"{scheme}://{host}"
     return Store(filesystem, plain, root.rstrip("/")), plain + slash + name
+
+
+def output_store(name: str) -> tuple[str, FileSystem, str]:
+    """Return what Ray is to call an output, its store, and its path in it.
+
+    Raises:
+        UsageError: There is no such store.
+    """
+    from pyarrow.fs import LocalFileSystem
+
+    if not is_address(name) or name.startswith("file:///"):
+        path = os.path.abspath(name.removeprefix("file://"))  # noqa: PTH100 `..` goes too
+        return path, LocalFileSystem(), path
+    try:
+        store, _ = store_of(name)
+    except (OSError, ValueError, ImportError) as error:
+        raise UsageError(f"{name}: there is no such store ({one_line(error)})") from error
+    return name, store.filesystem, store.path_of(store_of(name)[1])
 
 
 def _filesystem(root: str) -> tuple[Any, str]:

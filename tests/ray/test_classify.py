@@ -92,3 +92,19 @@ def test_tar_shards(cluster: Cluster, folder: Path, tmp_path: Path, expected: di
     found = records(classify(source, column="jpg", id_column="__key__"))
     by_key = {Path(name).stem: expected[name] | {"input": Path(name).stem} for name in names}
     check(found, by_key)
+
+
+def test_a_checkpoint_of_tar_shards(cluster: Cluster, folder: Path, tmp_path: Path) -> None:
+    """What was written is not answered again, though the shard is read again."""
+    import ray
+
+    names = sorted(folder.joinpath("0").iterdir())[:40]
+    for count in (20, 40):
+        with tarfile.open(tmp_path / "a.tar", "w") as shard:
+            for name in names[:count]:
+                shard.add(name, name.name)
+        source = ray.data.read_webdataset(str(tmp_path / "a.tar"), decoder=None)
+        answers = classify(source, column="jpg", id_column="__key__", checkpoint=tmp_path / "done")
+        answers.write_parquet(str(tmp_path / "out"))
+    found = records(ray.data.read_parquet(str(tmp_path / "out")))
+    assert sorted(record["input"] for record in found) == [name.stem for name in names]
