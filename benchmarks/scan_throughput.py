@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int)
     args = parser.parse_args()
-    photos = _distinct(args.folder)
+    photos = distinct(args.folder)
     if not photos:
         parser.error(f"no photos in {args.folder}")
     seconds: dict[str, list[float]] = {}
@@ -55,7 +55,7 @@ def _tasks(classifier: Classifier, photos: list[str], folder: Path) -> dict[str,
     }
 
 
-def _distinct(folder: Path) -> list[str]:
+def distinct(folder: Path) -> list[str]:
     """Return the photos below a folder without copies."""
     by_content = {}
     for photo in photos_below(str(folder)):

@@ -65,6 +65,7 @@ CHECKS = {
     "parquet": Check("cpu,parquet", f"{_FOLDER} && aiface scan photos -o answers.parquet"),
     "demo": Check("cpu,demo", _DEMO),
     "serve": Check("cpu,serve", _SERVE),
+    "ray": Check("cpu,ray", f"{_FOLDER} && python -m aiface_runtime.ray photos answers"),
     "evaluate": Check("cpu,evaluate", f"{_FOLDER} && aiface-evaluate aiface-lite0 photos/ -o report/"),
     "sample": Check("cpu,sample", f'aiface predict "$(python -c "{_PORTRAIT}")"'),
     "examples": Check("cpu,examples", "python checkout/examples/multiprocessing_folder.py ."),

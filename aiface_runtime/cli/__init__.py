@@ -43,7 +43,12 @@ def _run(argv: Sequence[str] | None) -> int:
         return int(args.run(args))
     except AifaceError as error:
         complain("aiface", error)
-        return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), NO_MODEL_OR_DEVICE)
+        return exit_code_of(error)
+
+
+def exit_code_of(error: AifaceError) -> int:
+    """Return the exit code that tells of an error."""
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), NO_MODEL_OR_DEVICE)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -26,11 +26,14 @@ def add_format_argument(parser: argparse.ArgumentParser, formats: tuple[Format, 
     parser.add_argument("--format", choices=formats, default="text", help="what stdout gets (default: text)")
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what every command that opens a model takes."""
+def add_model_arguments(parser: argparse.ArgumentParser, *, threads: bool = True) -> None:
+    """Declare what every command that opens a model takes; `threads` not where something else says how many."""
     parser.add_argument("--model", metavar="NAME|FILE", help="a bundled model or an .onnx file (default: bundled)")
     parser.add_argument("--device", default="auto", metavar="NAME", help=f"one of {', '.join(DEVICES)} (default: auto)")
-    parser.add_argument("--threads", type=int, metavar="N", help="cores to use (default: what the container allows)")
+    if threads:
+        parser.add_argument(
+            "--threads", type=int, metavar="N", help="cores to use (default: what the container allows)"
+        )
     parser.add_argument("--operating-point", default="balanced", metavar="NAME", help="default: balanced")
     parser.add_argument("--sha256", metavar="HASH", help="hash that the model file must have (default: any)")
 

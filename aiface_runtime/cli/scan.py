@@ -66,15 +66,17 @@ def run(args: argparse.Namespace) -> int:
             "aiface", f"stopped; what was answered is kept: the same command with --resume goes on ({args.output})"
         )
         raise
-    _tell(summary)
+    tell(summary)
     return 1 if summary.failures else 0
 
 
-def _tell(summary: ScanSummary) -> None:
+def tell(summary: ScanSummary) -> None:
+    """Say on two or three lines what a scan did, and what its output holds."""
     verdicts = [f"{count:,} {name}" for name, count in sorted(summary.verdicts.items())]
     codes = ", ".join(f"{code} {count:,}" for code, count in sorted(summary.failures.items()))
     failed = [f"{sum(summary.failures.values()):,} failed ({codes})"] if codes else []
-    counts = ", ".join([*verdicts, *failed, _counted(summary.duplicates, "duplicate")])
+    copies = [] if summary.duplicates is None else [_counted(summary.duplicates, "duplicate")]
+    counts = ", ".join([*verdicts, *failed, *copies])
     complain("aiface", f"{summary.output}: {_counted(summary.records, 'photo')}: {counts}")
     rate = summary.answered / summary.seconds if summary.seconds else 0.0
     before = f"; {summary.records - summary.answered:,} were there" if summary.records > summary.answered else ""

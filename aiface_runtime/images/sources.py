@@ -134,7 +134,7 @@ def read_encoded(source: object, name: str, max_bytes: int) -> bytes:
     if not data:
         raise ImageDecodeError(f"{name}: is empty (0 bytes); check how the file was written or downloaded")
     if len(data) > max_bytes:
-        raise ImageTooLargeError(_too_many_bytes(name, len(data), max_bytes))
+        raise ImageTooLargeError(too_many_bytes(name, len(data), max_bytes))
     if data.startswith((b"data:image/", b"/9j/", b"iVBORw0KGgo")):
         raise ImageDecodeError(f"{name}: is base64 text; pass base64.b64decode of it")
     return data
@@ -186,7 +186,7 @@ def _check_kind(state: os.stat_result, name: str, max_bytes: int) -> None:
     if not stat.S_ISREG(state.st_mode):
         raise ImageReadError(f"{name}: is no regular file; read it yourself and pass its bytes, or pass - for stdin")
     if state.st_size > max_bytes:
-        raise ImageTooLargeError(_too_many_bytes(name, state.st_size, max_bytes))
+        raise ImageTooLargeError(too_many_bytes(name, state.st_size, max_bytes))
 
 
 def _read_file(read: Callable[..., object], name: str, max_bytes: int) -> bytes:
@@ -216,5 +216,6 @@ def _checked_piece(piece: object, name: str) -> bytes:
     return bytes(piece)
 
 
-def _too_many_bytes(name: str, count: int, max_bytes: int) -> str:
+def too_many_bytes(name: str, count: int, max_bytes: int) -> str:
+    """Return the message of a photo that has more bytes than are read."""
     return f"{name}: {count:,} bytes; at most {max_bytes:,} are read, save it smaller or raise Limits(bytes=…)"

@@ -78,21 +78,21 @@ class ScanSummary:
     """What a scan did, and what its output holds.
 
     Attributes:
-        output: The file of records.
+        output: The file of records, or the folder or address of several.
         records: Number of records in it.
         verdicts: Number of them by verdict.
         failures: Number of them without an answer, by error code.
-        duplicates: Number of them that were answered by another photo of equal content.
+        duplicates: Number of them that were answered by another photo of equal content; None where none is looked for.
         answered: Number of them that this run wrote.
         seconds: Time that this took.
         report: The page; None where none was asked for.
     """
 
-    output: Path
+    output: Path | str
     records: int
     verdicts: Mapping[str, int]
     failures: Mapping[str, int]
-    duplicates: int
+    duplicates: int | None
     answered: int
     seconds: float
     report: Path | None

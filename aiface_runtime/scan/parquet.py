@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -34,15 +34,28 @@ def write(output: Path, records: Iterable[ScanRecord]) -> None:
     Raises:
         OutputError: It cannot be written; an old one stays.
     """
-    import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    schema = pa.schema([(name, getattr(pa, _TYPES.get(name, "string"))()) for name in SCAN_COLUMNS])
     rows = iter(records)
-    with replacing(output) as draft, ParquetWriter(draft, schema) as file:
+    with replacing(output) as draft, ParquetWriter(draft, schema()) as file:
         while part := list(islice(rows, _ROWS)):
-            columns = zip(*([_null(cell) for cell in cells_of(record)] for record in part), strict=True)
-            file.write_table(pa.table(dict(zip(SCAN_COLUMNS, columns, strict=True)), schema=schema))
+            file.write_table(table_of(part))
+
+
+def schema() -> Any:
+    """Return the `pyarrow.Schema` of a table of `SCAN_COLUMNS`."""
+    import pyarrow as pa
+
+    return pa.schema([(name, getattr(pa, _TYPES.get(name, "string"))()) for name in SCAN_COLUMNS])
+
+
+def table_of(records: Sequence[ScanRecord]) -> Any:
+    """Return records as a `pyarrow.Table` of `SCAN_COLUMNS`, empty cells as null."""
+    import pyarrow as pa
+
+    rows = [[_null(cell) for cell in cells_of(record)] for record in records]
+    columns = {name: [row[number] for row in rows] for number, name in enumerate(SCAN_COLUMNS)}
+    return pa.table(columns, schema=schema())
 
 
 def _null(cell: Any) -> Any:

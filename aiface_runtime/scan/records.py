@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from ..prediction import Record
-from ..table import COLUMNS, Cell, cell, row_of
+from ..table import COLUMNS, Cell, Extras, cell, row_of
+
+if TYPE_CHECKING:
+    from ..arguments import Arguments
 
 _ADDED = ("size", "mtime_ns", "sha256", "duplicate_of", "operating_point", "settings")
 _ASKED = ("explanation", "provenance")  # JSON; empty where they were not asked for
@@ -43,6 +47,40 @@ class ScanRecord(Record):
     duplicate_of: str | None
     operating_point: str
     settings: str
+
+
+class ReadPhoto(Protocol):
+    """A photo whose content was read, or could not be.
+
+    Attributes:
+        size: Length in bytes; None where there is no file.
+        mtime_ns: Time of its last change, likewise.
+        sha256: SHA-256 of its content; None where it cannot be read.
+    """
+
+    size: int | None
+    mtime_ns: int | None
+    sha256: bytes | None
+
+
+def settings_of(model: str, arguments: Arguments, extras: Extras) -> Settings:
+    """Return what all records of a scan have in common."""
+    decisive = [arguments.sha256, arguments.operating_point, extras.why, extras.provenance]
+    digest = hashlib.sha256(json.dumps(decisive, default=repr).encode()).hexdigest()[:16]
+    return {"model": model, "operating_point": arguments.operating_point, "settings": digest}
+
+
+def scan_record(record: Record, photo: ReadPhoto, settings: Settings) -> ScanRecord:
+    """Return the record of a photo that is no copy of another."""
+    return {
+        **record,
+        "size": photo.size,
+        "mtime_ns": photo.mtime_ns,
+        "sha256": photo.sha256.hex() if photo.sha256 else None,
+        "duplicate_of": None,
+        "operating_point": settings["operating_point"],
+        "settings": settings["settings"],
+    }
 
 
 def cells_of(record: ScanRecord) -> tuple[Cell, ...]:

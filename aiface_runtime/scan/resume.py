@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ..batching import Workers
 from ..errors import ImageDecodeError, ImageShapeError, ImageTooLargeError, UsageError
@@ -40,7 +41,7 @@ def remove_stale(store: Store, options: ScanOptions, workers: Workers, settings:
     records = store.records()
     while part := list(islice(records, _AT_ONCE)):
         for (start, record), changed in zip(part, workers.map(is_stale, [record for _, record in part]), strict=True):
-            _check_settings(store.output, record, settings)
+            check_settings(store.output, record, settings, "give -o another name, or --overwrite")
             key = key_of(record["input"])
             if key in starts:
                 stale.add(starts[key])
@@ -51,16 +52,19 @@ def remove_stale(store: Store, options: ScanOptions, workers: Workers, settings:
         store.leave_out(stale.__contains__)
 
 
-def _check_settings(output: Path, record: ScanRecord, settings: Settings) -> None:
+def check_settings(output: object, record: Mapping[str, Any], settings: Settings, remedy: str) -> None:
+    """Refuse to go on with records that were made in another way.
+
+    Raises:
+        UsageError: They were.
+    """
     for what, made_with, now in (
         ("model", record["model"], settings["model"]),
         ("operating point", record["operating_point"], settings["operating_point"]),
         ("model file or other options", record["settings"], settings["settings"]),
     ):
         if made_with != now:
-            raise UsageError(
-                f"{output}: was made with another {what} ({made_with}, not {now}); give -o another name, or --overwrite"
-            )
+            raise UsageError(f"{output}: was made with another {what} ({made_with}, not {now}); {remedy}")
 
 
 def _stale_by(options: ScanOptions) -> Callable[[ScanRecord], bool]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
 import threading
@@ -20,14 +18,14 @@ from . import parquet
 from .lock import locked
 from .options import ScanOptions, ScanSummary, Tally
 from .photos import Contents, DuplicateError, Found, PhotoFile, find, key_of
-from .records import ScanRecord, Settings
+from .records import ScanRecord, scan_record, settings_of
 from .report import Report
 from .resume import remove_stale
 from .store import SUFFIXES, Store
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
-    from ..prediction import Failure, Prediction, Record
+    from ..prediction import Failure, Prediction
 
 _DEFAULT_OPTIONS = ScanOptions()
 
@@ -110,7 +108,7 @@ class _Scan:
         arguments = classifier.__getstate__()  # once: it hashes the model file
         self._report = _report(classifier, arguments, output.resolve(), options)
         self._contents, self._tally = Contents(), Tally()
-        self._settings = _settings(classifier.manifest.id, arguments, options)
+        self._settings = settings_of(classifier.manifest.id, arguments, options.extras)
         self._max_bytes = arguments.limits.bytes
         self._done: set[bytes] = set()
         self._waiting: deque[PhotoFile] = deque()  # in the order in which they are answered
@@ -194,7 +192,7 @@ class _Scan:
         """Return the record of a photo; None of one that has the content of another."""
         if isinstance(answer.error, DuplicateError):
             return None
-        record = _record_of(self._options.extras.record_of(answer), file, self._settings)
+        record = scan_record(self._options.extras.record_of(answer), file, self._settings)
         if file.sha256 is not None:
             self._fresh[file.sha256] = record
             if self._report:
@@ -243,25 +241,6 @@ def _report(classifier: Classifier, arguments: Arguments, output: Path, options:
     if options.report is None:
         return None
     return Report(classifier, arguments, output, options.report, options.report_photos)
-
-
-def _settings(model: str, arguments: Arguments, options: ScanOptions) -> Settings:
-    """Return what all records of a scan have in common."""
-    decisive = [arguments.sha256, arguments.operating_point, options.extras.why, options.extras.provenance]
-    digest = hashlib.sha256(json.dumps(decisive, default=repr).encode()).hexdigest()[:16]
-    return {"model": model, "operating_point": arguments.operating_point, "settings": digest}
-
-
-def _record_of(record: Record, file: PhotoFile, settings: Settings) -> ScanRecord:
-    return {
-        **record,
-        "size": file.size,
-        "mtime_ns": file.mtime_ns,
-        "sha256": file.sha256.hex() if file.sha256 else None,
-        "duplicate_of": None,
-        "operating_point": settings["operating_point"],
-        "settings": settings["settings"],
-    }
 
 
 def _renamed(record: ScanRecord, file: PhotoFile) -> ScanRecord:

@@ -36,7 +36,7 @@ from tests.support.documents import ROOT, RUN, WRITTEN, blocks, with_snippets
 
 PAGES = [page for page in WRITTEN if any(block.language in RUN and block.reason is None for block in blocks(page))]
 # Packages that exclude others of the tests: these pages run in an environment of their own.
-NEEDS = {"docs/demo.md": "gradio"}
+NEEDS = {"docs/demo.md": "gradio", "docs/ray.md": "ray"}
 OF_THE_CHECKOUT = ("examples", "models", "scripts")  # folders that blocks name and only read
 
 

@@ -186,6 +186,7 @@ NOT_RUN = Counter(
         ("docs/other-languages.md", "installs packages"): 1,
         ("docs/provenance.md", "installs packages"): 1,
         ("docs/quickstart.md", "installs packages"): 1,
+        ("docs/ray.md", "installs packages"): 1,
         ("docs/reasons.md", "installs packages"): 1,
         ("docs/reasons.md", "needs the photos beside the project"): 1,
         ("docs/serve.md", "asks a service that runs"): 1,
