@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from .engine import Engine
 
-# Photos a run: what a run takes, 10 to 20 MB a photo, onnxruntime keeps; on a CPU more of them at once are no faster.
-_MOST_A_RUN, _MOST_ELSEWHERE = {"cpu": 16}, 64
+# Photos a run: what a run takes, 10 to 20 MB a photo, onnxruntime keeps. On a CPU more than two leave its caches, and
+# each photo takes longer.
+_MOST_A_RUN, _MOST_ELSEWHERE = {"cpu": 2}, 64
 
 T = TypeVar("T")
 R = TypeVar("R")

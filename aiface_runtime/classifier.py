@@ -173,7 +173,7 @@ class Classifier:
         """Answer for many photos, lazily and in their order, on all cores.
 
         What is held: at most `batch_size` photos as they were passed, at the model's size too (150 kB each at
-        224 x 224), and decoded as many as there are cores. The model runs on 16 of them a core at most (64 on other
+        224 x 224), and decoded as many as there are cores. The model runs on 2 of them a core at most (64 on other
         devices), so that memory does not grow with `batch_size` beyond that. When a batch's first answer is given, its
         photos are let go.
 
