@@ -131,7 +131,7 @@ def test_photos_are_let_go_when_their_answers_are_given(classifier: Classifier) 
     assert [reference() for reference in alive] == [None] * 5
 
 
-def test_the_model_never_runs_on_more_than_16_photos_a_core(
+def test_the_model_never_runs_on_more_than_2_photos_a_core(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, lengths = classifier._engine, []
@@ -142,7 +142,7 @@ def test_the_model_never_runs_on_more_than_16_photos_a_core(
         return run(batch)
 
     monkeypatch.setattr(engine, "run_on_one_core", counted)
-    for count, expected in ((5, [3, 2]), (16, [8, 8]), (32, [16, 16]), (40, [10] * 4), (97, [13] * 7 + [6])):
+    for count, expected in ((1, [1]), (3, [2, 1]), (5, [2, 2, 1]), (16, [2] * 8), (97, [2] * 48 + [1])):
         lengths.clear()
         assert len(list(classifier.predict_many([GREY] * count, batch_size=512))) == count
         assert sorted(lengths, reverse=True) == sorted(expected, reverse=True)

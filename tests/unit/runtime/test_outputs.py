@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aiface_runtime import Classifier, errors
+from aiface_runtime.engine import Engine
 from tests.support.colour_model import SIDE, colour_model
 
 GREY, WHITE = (np.full((SIDE, SIDE, 3), level, np.uint8) for level in (128, 255))
@@ -61,10 +62,10 @@ def test_rows_that_are_missing_in_a_large_batch_alone(tmp_path: Path) -> None:
     cut = ("Slice", ["right", "start", "end"], ["probabilities"], {})
     constants = {"start": np.array([0]), "end": np.array([3])}
     file = colour_model(tmp_path / "model.onnx", cut, constants=constants)
-    with Classifier(file, device="cpu", threads=1) as classifier:
-        assert len(list(classifier.predict_many([GREY] * 3))) == 3
-        with pytest.raises(errors.InferenceError, match=r"probabilities are not float32 \[4, 2\] but float32 \[3, 2\]"):
-            list(classifier.predict_many([GREY] * 4))
+    engine = Engine(file, "cpu")
+    assert len(engine.run(np.stack([GREY] * 3)).by_photo()) == 3
+    with pytest.raises(errors.InferenceError, match=r"probabilities are not float32 \[4, 2\] but float32 \[3, 2\]"):
+        engine.run(np.stack([GREY] * 4))
 
 
 ROWS: dict[str, tuple[Nodes, dict[str, Any]]] = {
