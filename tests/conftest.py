@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from importlib import util
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,10 @@ from tests.support import SHARED, paint
 # wait for threads that only the parent has.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=gc.collect)
+
+# A shell has what it starts in its background ignore SIGINT, and so would the programs that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

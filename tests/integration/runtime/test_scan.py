@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +198,7 @@ def test_an_output_cut_anywhere_ends_as_if_it_had_not_been(
 
 def started(model: Path, folder: Path, output: Path) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-P", "-m", "aiface_runtime", "scan", folder, "-o", output, "--resume", "--model", model]
-    # Tests that a shell has started in the background ignore SIGINT, and so would what they start.
-    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    return subprocess.Popen([*map(str, words), "--batch-size", "8"], stderr=subprocess.PIPE, preexec_fn=heeding)  # noqa: PLW1509 no thread here
+    return subprocess.Popen([*map(str, words), "--batch-size", "8"], stderr=subprocess.PIPE)
 
 
 def lines_in(file: Path) -> int:
